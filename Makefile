@@ -1,0 +1,39 @@
+# One release build with testing enabled serves everything here: tests, demo, benchmarks.
+
+SWIFT_BUILD_FLAGS := -c release -Xswiftc -enable-testing
+WALRUS := .build/release/walrus
+
+.PHONY: demo test up bench format lint build setup clean
+
+demo: build  ## Store a real file, lose nodes, read it back; ends by itself.
+	@Scripts/demo $(WALRUS)
+
+test: lint build-tests  ## Layout, import rules, and all tests.
+	@swift test $(SWIFT_BUILD_FLAGS) --skip-build --disable-xctest
+
+up: build  ## A local cluster on ./walrus-data and 127.0.0.1:31415.
+	@$(WALRUS) up
+
+bench: build  ## Codec and gateway benchmarks.
+	@$(WALRUS) bench codec
+	@$(WALRUS) bench load
+	@$(WALRUS) bench load --sockets
+
+format:  ## Lay the sources out.
+	@swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+lint: setup
+	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	@Scripts/check-imports
+
+build: setup
+	@Scripts/build $(SWIFT_BUILD_FLAGS) --product walrus
+
+build-tests: setup
+	@Scripts/build $(SWIFT_BUILD_FLAGS) --build-tests
+
+setup:
+	@Scripts/setup
+
+clean:
+	@rm -rf .build

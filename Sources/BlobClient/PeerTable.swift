@@ -1,0 +1,70 @@
+// PeerTable.swift
+//
+// The one copy of what this client knows of its peers, shared by all its reads and stores.
+
+import Cluster
+import RedStuff
+import Routing
+import Synchronization
+import World
+
+final class PeerTable: Sendable {
+  private let statistics = Mutex(PeerStatistics())
+  private let clock: any Clock
+
+  init(clock: any Clock) { self.clock = clock }
+
+  /// Sends one request and remembers how that went.
+  func send(
+    _ request: NodeRequest, to node: NodeID, deadline: Instant, over transport: any Transport
+  ) async -> Result<NodeResponse, TransportError> {
+    statistics.withLock { $0.began(node) }
+    let start = clock.now
+    do {
+      let answer = try await transport.send(request, to: node, deadline: deadline)
+      ended(node, .answered(after: clock.now - start))
+      return .success(answer)
+    } catch {
+      ended(node, error == .cancelled ? .abandoned : .failed)
+      return .failure(error)
+    }
+  }
+
+  private func ended(_ node: NodeID, _ outcome: PeerStatistics.Outcome) {
+    let now = clock.now
+    statistics.withLock { $0.ended(node, outcome, at: now) }
+  }
+
+  func distrust(_ node: NodeID) {
+    let now = clock.now
+    statistics.withLock { $0.distrust(node, at: now) }
+  }
+
+  func hedgeDelay(for node: NodeID, _ configuration: BlobClientConfiguration) -> Duration {
+    statistics.withLock {
+      $0.hedgeDelay(
+        for: node, min: configuration.hedgeDelayMin, initial: configuration.hedgeDelayInitial)
+    }
+  }
+
+  /// Members, those to ask first in front; equals in an order rotated by `rotation`, so that not
+  /// everybody asks the same one.
+  func ordered(_ members: [CommitteeMember], rotation: Int) -> [CommitteeMember] {
+    let ranks = currentRanks(of: members)
+    let count = max(members.count, 1)
+    let keyed = members.indices.map { position in
+      (ranks[position], (position + rotation) % count, members[position])
+    }
+    return keyed.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.2)
+  }
+
+  func ranks(of members: [CommitteeMember]) -> [NodeID: PeerRank] {
+    Dictionary(
+      uniqueKeysWithValues: zip(members.map(\.id), currentRanks(of: members)))
+  }
+
+  private func currentRanks(of members: [CommitteeMember]) -> [PeerRank] {
+    let now = clock.now
+    return statistics.withLock { $0.ranks(of: members.map(\.id), at: now) }
+  }
+}

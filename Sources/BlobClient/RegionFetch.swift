@@ -1,0 +1,340 @@
+// RegionFetch.swift
+//
+// Fetching one block of cells: what is still wanted, what is under way, and what to ask for next.
+// Pure: events go in, requests and verification jobs come out; RegionFetcher does the sending, the
+// waiting and the hashing.
+//
+// Invariants: a cell enters the block only after it was verified, by the root of a line or by its
+// own path. Each plan after the first is caused by a sliver or a node that left the set of sources,
+// or by a line that needs proofs now; both happen a bounded number of times, so a fetch ends.
+
+import Cluster
+import RedStuff
+import Routing
+
+struct RegionFetch: Sendable {
+  enum Decision {
+    case send([Flight])
+    /// Something is under way that may suffice.
+    case wait
+    case done
+    /// The sources that answer do not suffice.
+    case exhausted
+  }
+
+  /// A run that was asked for.
+  struct Flight: Sendable {
+    let id: Int
+    let run: SymbolRun
+    let node: NodeID
+    var isSlow = false
+  }
+
+  let planner: ReadPlanner
+  let metadata: VerifiedBlobMetadata
+  let lineKinds: ReadPlanner.Lines
+  /// Whether lines are delivered that decode from proven symbols to other bytes than committed to.
+  let acceptsInconsistency: Bool
+  let runByteCountMax: Int
+
+  var health: SourceHealth
+  private(set) var block: CellBlock
+  /// Rows that came verified by their own root.
+  private(set) var verifiedRows: Set<Int> = []
+  private(set) var isInconsistent = false
+  private(set) var byteCount = 0
+  var requestCount = 0
+  /// Wanted cells that did not come from their own row's sliver.
+  private(set) var degradedSymbolCount = 0
+  /// Shards that lied since the last look.
+  var newLiars: [SliverPairIndex] = []
+  var notes = FetchNotes()
+
+  private var wanted: WantedCells
+  private var lines: [MatrixLine: LineProgress] = [:]
+  private var flights: [Int: Flight] = [:]
+  /// Runs with paths whose symbols are being verified.
+  private var verifying: [Int: SymbolRun] = [:]
+  private var nextFlight = 0
+  private var needsPlan = true
+
+  init(
+    wanted: WantedCells, block: CellBlock, metadata: VerifiedBlobMetadata,
+    lineKinds: ReadPlanner.Lines, acceptsInconsistency: Bool, runByteCountMax: Int,
+    health: SourceHealth
+  ) {
+    self.wanted = wanted
+    self.block = block
+    self.metadata = metadata
+    self.lineKinds = lineKinds
+    self.acceptsInconsistency = acceptsInconsistency
+    self.runByteCountMax = runByteCountMax
+    self.health = health
+    planner = ReadPlanner(
+      parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
+  }
+
+  private var symbolByteCount: Int { planner.symbolByteCount }
+
+  // MARK: Planning
+
+  mutating func next() -> Decision {
+    guard !wanted.isEmpty else { return .done }
+    guard needsPlan else { return .wait }
+    needsPlan = false
+    for includingSlow in [false, true] {
+      let uncovered = uncovered(includingSlow: includingSlow)
+      guard !uncovered.isEmpty else { return .wait }
+      let sources = includingSlow ? health.answering : health.prompt
+      if let plan = planner.plan(
+        uncovered, from: sources, lines: lineKinds, held: held(includingSlow: includingSlow))
+      {
+        return .send(launch(plan))
+      }
+    }
+    return .exhausted
+  }
+
+  /// What nothing under way will yield.
+  private func uncovered(includingSlow: Bool) -> WantedCells {
+    var uncovered = wanted
+    let held = held(includingSlow: includingSlow)
+    var own: [MatrixLine: Int] = [:]
+    for (line, progress) in lines { own[line] = progress.ownByteCount / symbolByteCount }
+    for flight in flights.values where includingSlow || !flight.isSlow {
+      switch flight.run.purpose {
+      case .whole: own[flight.run.line, default: 0] += flight.run.symbols.count
+      case .cells: uncovered.remove(cellsOf: flight.run)
+      case .crossing, .proof: break
+      }
+    }
+    for run in verifying.values where run.purpose == .cells { uncovered.remove(cellsOf: run) }
+    for (line, progress) in lines {
+      let count = planner.parameters.symbolCount(inSliverOf: line.axis)
+      if progress.isVerifying || own[line] == count || held[line]?.count ?? 0 >= count {
+        uncovered.remove(line)
+      }
+    }
+    return uncovered
+  }
+
+  /// For lines being assembled: the positions at hand or on their way.
+  private func held(includingSlow: Bool) -> [MatrixLine: Set<Int>] {
+    var held: [MatrixLine: Set<Int>] = [:]
+    for (line, progress) in lines where !progress.symbols.isEmpty {
+      held[line] = Set(progress.symbols.keys)
+    }
+    let crossing = flights.values.filter { includingSlow || !$0.isSlow }.map(\.run)
+    for run in crossing + verifying.values {
+      guard run.purpose == .crossing || run.purpose == .proof else { continue }
+      for position in run.symbols {
+        let line = run.line.crossing(at: position)
+        guard let progress = lines[line], progress.takes(run.purpose) else { continue }
+        held[line, default: []].insert(run.line.index)
+      }
+    }
+    return held
+  }
+
+  private mutating func launch(_ plan: ReadPlan) -> [Flight] {
+    for step in plan.steps {
+      switch step {
+      case .symbols: break
+      case .whole(let line): lines[line, default: LineProgress()].own = []
+      case .assembled(let line, _): lines[line] = lines[line] ?? LineProgress()
+      }
+    }
+    let proving = Set(lines.filter { $0.value.isProving }.keys)
+    let runs = plan.runs(
+      planner: planner, byteCountMax: runByteCountMax, proving: proving)
+    return runs.map { run in
+      let flight = Flight(
+        id: nextFlight, run: run, node: health.placement.node(keeping: run.line))
+      nextFlight += 1
+      flights[flight.id] = flight
+      return flight
+    }
+  }
+
+  // MARK: What became of requests
+
+  /// The node did not answer.
+  mutating func failed(_ node: NodeID, _ ids: [Int], reason: String) {
+    for id in ids { flights[id] = nil }
+    health.failed(node)
+    notes.add(reason, from: node)
+    needsPlan = true
+  }
+
+  /// The node takes long: others are asked too, and whoever comes first is taken.
+  mutating func late(_ node: NodeID) {
+    for id in flights.keys where flights[id]?.node == node { flights[id]?.isSlow = true }
+    health.slow(node)
+    needsPlan = true
+  }
+
+  /// Before another try of what failed in passing.
+  mutating func forgetFailures() {
+    health.forgetFailures()
+    needsPlan = true
+  }
+
+  mutating func received(_ id: Int, _ outcome: ReadOutcome) -> [FetchJob] {
+    guard let flight = flights.removeValue(forKey: id) else { return [] }
+    let run = flight.run
+    switch outcome {
+    case .missing:
+      health.lost(run.line)
+      notes.add("\(run.line) is missing", from: flight.node)
+      needsPlan = true
+      return []
+    case .refused(let failure):
+      if failure.isPassing { health.failed(run.line) } else { health.lost(run.line) }
+      notes.add(failure, from: flight.node)
+      needsPlan = true
+      return []
+    case .symbols(let bytes, let paths):
+      byteCount += bytes.count + paths.reduce(0) { $0 + 1 + 33 * $1.path.count }
+      guard bytes.count == run.symbols.count * symbolByteCount,
+        paths.count == (run.wantsPaths ? run.symbols.count : 0)
+      else {
+        lied(run.line)
+        return []
+      }
+      return file(id, run, bytes, paths)
+    }
+  }
+
+  private mutating func file(_ id: Int, _ run: SymbolRun, _ bytes: [UInt8], _ paths: [MerkleProof])
+    -> [FetchJob]
+  {
+    switch run.purpose {
+    case .cells, .proof:
+      verifying[id] = run
+      return [.symbols(ProvenRun(id: id, run: run, bytes: bytes, paths: paths))]
+    case .whole:
+      guard var progress = lines[run.line], !progress.isVerifying else { return [] }
+      progress.own.append((run.symbols.lowerBound, bytes))
+      let count = planner.parameters.symbolCount(inSliverOf: run.line.axis)
+      progress.isVerifying = progress.ownByteCount == count * symbolByteCount
+      lines[run.line] = progress
+      return progress.isVerifying
+        ? [.line(LineSymbols(line: run.line, origin: .own(progress.ownBytes)))] : []
+    case .crossing:
+      return run.symbols.compactMap { position in
+        hold(symbol(position, of: run, in: bytes), of: run, at: position)
+      }
+    }
+  }
+
+  private func symbol(_ position: Int, of run: SymbolRun, in bytes: [UInt8]) -> ArraySlice<UInt8> {
+    let start = (position - run.symbols.lowerBound) * symbolByteCount
+    return bytes[start..<start + symbolByteCount]
+  }
+
+  /// Keeps a symbol for the line that crosses `run` at `position`; a job once the line has enough.
+  private mutating func hold(_ symbol: ArraySlice<UInt8>, of run: SymbolRun, at position: Int)
+    -> FetchJob?
+  {
+    let line = run.line.crossing(at: position)
+    guard lines[line]?.holds(run.purpose) == true else { return nil }
+    // In place: a copy of the symbols for each symbol would make a line cost the square of k.
+    lines[line]?.symbols[run.line.index] = symbol
+    let count = planner.parameters.symbolCount(inSliverOf: line.axis)
+    guard let progress = lines[line], progress.symbols.count >= count else { return nil }
+    lines[line]?.isVerifying = true
+    // Exactly k: with more, contradicting symbols would make the result depend on the decoder.
+    let chosen = progress.symbols.sorted { $0.key < $1.key }.prefix(count)
+    return .line(
+      LineSymbols(
+        line: line,
+        origin: .crossing(chosen.map { ($0.key, $0.value) }, areProven: progress.isProving)))
+  }
+
+  // MARK: What became of verification
+
+  mutating func verified(_ result: FetchResult) -> [FetchJob] {
+    switch result {
+    case .symbols(let proven, let isValid): return verified(proven, isValid)
+    case .line(let symbols, let bytes, let matches):
+      verified(symbols, bytes, matches)
+      return []
+    }
+  }
+
+  private mutating func verified(_ proven: ProvenRun, _ isValid: [Bool]) -> [FetchJob] {
+    verifying[proven.id] = nil
+    var jobs: [FetchJob] = []
+    for (position, isValid) in zip(proven.run.symbols, isValid) {
+      guard isValid else {
+        lied(proven.run.line)
+        continue
+      }
+      let symbol = symbol(position, of: proven.run, in: proven.bytes)
+      if proven.run.purpose == .proof {
+        if let job = hold(symbol, of: proven.run, at: position) { jobs.append(job) }
+      } else {
+        deliver(symbol, from: proven.run.line, at: position)
+      }
+    }
+    return jobs
+  }
+
+  private mutating func verified(_ symbols: LineSymbols, _ bytes: [UInt8], _ matches: Bool) {
+    let line = symbols.line
+    switch symbols.origin {
+    case _ where matches: deliver(bytes, of: symbols)
+    case .own:
+      lied(line)
+      lines[line]?.own = []
+      lines[line]?.isVerifying = false
+    case .crossing(_, areProven: false):
+      // Somebody lied, or the blob is badly encoded: ask again with paths.
+      lines[line] = LineProgress(isProving: true)
+      needsPlan = true
+    case .crossing(_, areProven: true):
+      if acceptsInconsistency { deliver(bytes, of: symbols) } else { isInconsistent = true }
+    }
+  }
+
+  private mutating func lied(_ line: MatrixLine) {
+    let pair = line.pair(shardCount: planner.parameters.shardCount)
+    if health.intact.isUsable(line) { newLiars.append(pair) }
+    health.lied(pair)
+    notes.add("\(line) does not match the metadata", from: health.placement.node(keeping: pair))
+    needsPlan = true
+  }
+
+  /// One symbol of a sliver.
+  private mutating func deliver(
+    _ symbol: ArraySlice<UInt8>, from line: MatrixLine, at position: Int
+  ) {
+    let (row, column) =
+      line.axis == .primary ? (line.index, position) : (position, line.index)
+    guard wanted.contains(row: row, column: column) else { return }
+    block.write(symbol, row: row, column: column)
+    wanted.remove(row: row, columns: column..<column + 1)
+    if line.axis == .secondary { degradedSymbolCount += 1 }
+  }
+
+  /// The source symbols of a whole line.
+  private mutating func deliver(_ bytes: [UInt8], of symbols: LineSymbols) {
+    let line = symbols.line
+    lines[line] = nil
+    guard line.axis == .primary else {
+      for row in wanted.sortedRows where wanted.contains(row: row, column: line.index) {
+        let start = row * symbolByteCount
+        deliver(bytes[start..<start + symbolByteCount], from: line, at: row)
+      }
+      return
+    }
+    for range in wanted[line.index].ranges {
+      block.write(
+        bytes[range.lowerBound * symbolByteCount..<range.upperBound * symbolByteCount],
+        row: line.index, column: range.lowerBound)
+      if !symbols.isOwn { degradedSymbolCount += range.count }
+    }
+    verifiedRows.insert(line.index)
+    wanted.remove(row: line.index)
+  }
+}

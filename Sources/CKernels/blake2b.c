@@ -1,0 +1,148 @@
+// blake2b.c
+//
+// BLAKE2b (RFC 7693) one message at a time, the twin of the lane versions, and the batches built on
+// both.
+
+#include "blake2b.h"
+
+#include <string.h>
+
+static uint64_t load_word(const uint8_t *p) {
+  uint64_t word = 0;
+  for (size_t i = 0; i < 8; i++) word |= (uint64_t)p[i] << 8 * i;
+  return word;
+}
+
+static inline uint64_t rotate(uint64_t word, int bits) {
+  return word >> bits | word << (64 - bits);
+}
+
+static inline void mix(uint64_t v[16], int a, int b, int c, int d, uint64_t x, uint64_t y) {
+  v[a] += v[b] + x;
+  v[d] = rotate(v[d] ^ v[a], 32);
+  v[c] += v[d];
+  v[b] = rotate(v[b] ^ v[c], 24);
+  v[a] += v[b] + y;
+  v[d] = rotate(v[d] ^ v[a], 16);
+  v[c] += v[d];
+  v[b] = rotate(v[b] ^ v[c], 63);
+}
+
+/// Takes one block into the state; `byte_count` counts all bytes of the message up to its end.
+static void compress(uint64_t state[8], const uint8_t *block, uint64_t byte_count, bool last) {
+  uint64_t v[16], m[16];
+  for (size_t i = 0; i < 16; i++) m[i] = load_word(block + 8 * i);
+  for (size_t i = 0; i < 8; i++) {
+    v[i] = state[i];
+    v[8 + i] = blake2b_iv[i];
+  }
+  v[12] ^= byte_count;
+  if (last) v[14] = ~v[14];
+#pragma clang loop unroll(full)
+  for (size_t round = 0; round < BLAKE2B_ROUNDS; round++) {
+    const uint8_t *s = blake2b_sigma[round];
+    mix(v, 0, 4, 8, 12, m[s[0]], m[s[1]]);
+    mix(v, 1, 5, 9, 13, m[s[2]], m[s[3]]);
+    mix(v, 2, 6, 10, 14, m[s[4]], m[s[5]]);
+    mix(v, 3, 7, 11, 15, m[s[6]], m[s[7]]);
+    mix(v, 0, 5, 10, 15, m[s[8]], m[s[9]]);
+    mix(v, 1, 6, 11, 12, m[s[10]], m[s[11]]);
+    mix(v, 2, 7, 8, 13, m[s[12]], m[s[13]]);
+    mix(v, 3, 4, 9, 14, m[s[14]], m[s[15]]);
+  }
+  for (size_t i = 0; i < 8; i++) state[i] ^= v[i] ^ v[8 + i];
+}
+
+void ck_blake2b_init(ck_blake2b *hash) {
+  memset(hash, 0, sizeof *hash);
+  memcpy(hash->state, blake2b_iv, sizeof hash->state);
+  hash->state[0] ^= blake2b_parameters;
+}
+
+void ck_blake2b_update(ck_blake2b *hash, const uint8_t *bytes, size_t byte_count) {
+  // A full buffer is kept until more follows: the last block is compressed differently.
+  while (byte_count > 0) {
+    if (hash->buffered == BLAKE2B_BLOCK_BYTES) {
+      hash->byte_count += BLAKE2B_BLOCK_BYTES;
+      compress(hash->state, hash->buffer, hash->byte_count, false);
+      hash->buffered = 0;
+    }
+    while (hash->buffered == 0 && byte_count > BLAKE2B_BLOCK_BYTES) {
+      hash->byte_count += BLAKE2B_BLOCK_BYTES;
+      compress(hash->state, bytes, hash->byte_count, false);
+      bytes += BLAKE2B_BLOCK_BYTES;
+      byte_count -= BLAKE2B_BLOCK_BYTES;
+    }
+    size_t room = BLAKE2B_BLOCK_BYTES - hash->buffered;
+    size_t taken = byte_count < room ? byte_count : room;
+    memcpy(hash->buffer + hash->buffered, bytes, taken);
+    hash->buffered += taken;
+    bytes += taken;
+    byte_count -= taken;
+  }
+}
+
+void ck_blake2b_final(ck_blake2b *hash, uint8_t *digest) {
+  hash->byte_count += hash->buffered;
+  memset(hash->buffer + hash->buffered, 0, BLAKE2B_BLOCK_BYTES - hash->buffered);
+  compress(hash->state, hash->buffer, hash->byte_count, true);
+  for (size_t i = 0; i < BLAKE2B_DIGEST_BYTES; i++) {
+    digest[i] = (uint8_t)(hash->state[i / 8] >> 8 * (i % 8));
+  }
+}
+
+static void hash_one(const uint8_t *message, size_t length, int prefix, uint8_t *digest) {
+  ck_blake2b hash;
+  ck_blake2b_init(&hash);
+  uint8_t prefix_byte = (uint8_t)prefix;
+  if (prefix >= 0) ck_blake2b_update(&hash, &prefix_byte, 1);
+  ck_blake2b_update(&hash, message, length);
+  ck_blake2b_final(&hash, digest);
+}
+
+/// Lane version of a level; NULL where there is none.
+static blake2b_lanes lanes_of(ck_level level, size_t *lane_count) {
+#if defined(__x86_64__)
+  switch (level) {
+    case CK_LEVEL_SCALAR: break;
+    case CK_LEVEL_AVX2: *lane_count = 4; return blake2b_4_lanes_avx2;
+    case CK_LEVEL_AVX512:
+    case CK_LEVEL_GFNI: *lane_count = 8; return blake2b_8_lanes_avx512;
+  }
+#else
+  (void)level;
+#endif
+  *lane_count = 1;
+  return NULL;
+}
+
+void ck_blake2b_many_at(ck_level level, const uint8_t *messages, size_t stride, size_t length,
+                        int prefix, size_t count, uint8_t *digests, size_t digest_stride) {
+  size_t lane_count = 1;
+  blake2b_lanes lanes = lanes_of(level, &lane_count);
+  size_t done = 0;
+  // Lanes left over repeat the last message: cheaper than hashing two or more one by one.
+  while (lanes != NULL && count - done > 1) {
+    const uint8_t *lane_messages[8];
+    uint8_t lane_digests[8][BLAKE2B_DIGEST_BYTES];
+    size_t used = count - done < lane_count ? count - done : lane_count;
+    for (size_t lane = 0; lane < lane_count; lane++) {
+      size_t index = done + (lane < used ? lane : used - 1);
+      lane_messages[lane] = messages + index * stride;
+    }
+    lanes(lane_messages, length, prefix, lane_digests);
+    for (size_t lane = 0; lane < used; lane++) {
+      memcpy(digests + (done + lane) * digest_stride, lane_digests[lane], BLAKE2B_DIGEST_BYTES);
+    }
+    done += used;
+  }
+  for (; done < count; done++) {
+    hash_one(messages + done * stride, length, prefix, digests + done * digest_stride);
+  }
+}
+
+void ck_blake2b_many(const uint8_t *messages, size_t stride, size_t length, int prefix, size_t count,
+                     uint8_t *digests, size_t digest_stride) {
+  ck_blake2b_many_at(ck_level_in_use(), messages, stride, length, prefix, count, digests,
+                     digest_stride);
+}

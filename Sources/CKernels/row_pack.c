@@ -1,0 +1,103 @@
+// row_pack.c
+//
+// Symbols in memory <-> rows of blocks. Whole blocks are copied as they are. Tails are short (below
+// 64 bytes), so the tails of several codewords share a block: without that, 2-byte symbols would
+// cost as much as 64-byte ones.
+
+#include <string.h>
+
+#include "gf_kernels.h"
+
+/// How the tails of one symbol length share blocks.
+typedef struct tail_shape {
+  size_t whole_blocks;  // per codeword
+  size_t half_bytes;    // elements of a tail
+  size_t per_block;     // tails that fit into one block
+} tail_shape;
+
+static tail_shape shape_of(size_t symbol_bytes) {
+  size_t half = symbol_bytes % BLOCK_BYTES / 2;
+  return (tail_shape){symbol_bytes / BLOCK_BYTES, half, half == 0 ? 1 : HALF_BYTES / half};
+}
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+size_t ck_row_block_count(size_t symbol_bytes, size_t codeword_count) {
+  tail_shape shape = shape_of(symbol_bytes);
+  size_t tail_blocks = (codeword_count + shape.per_block - 1) / shape.per_block;
+  return shape.whole_blocks * codeword_count + (shape.half_bytes == 0 ? 0 : tail_blocks);
+}
+
+/// `tails` tails of `half` + `half` bytes, `stride` apart, into one block.
+static void gather_tails(uint8_t *block, const uint8_t *tail, size_t half, size_t stride,
+                         size_t tails) {
+  memset(block, 0, BLOCK_BYTES);
+  if (half == 1) {
+    for (size_t i = 0; i < tails; i++) {
+      block[i] = tail[i * stride];
+      block[HALF_BYTES + i] = tail[i * stride + 1];
+    }
+    return;
+  }
+  for (size_t i = 0; i < tails; i++) {
+    memcpy(block + i * half, tail + i * stride, half);
+    memcpy(block + HALF_BYTES + i * half, tail + i * stride + half, half);
+  }
+}
+
+static void scatter_tails(const uint8_t *block, uint8_t *tail, size_t half, size_t stride,
+                          size_t tails) {
+  if (half == 1) {
+    for (size_t i = 0; i < tails; i++) {
+      tail[i * stride] = block[i];
+      tail[i * stride + 1] = block[HALF_BYTES + i];
+    }
+    return;
+  }
+  for (size_t i = 0; i < tails; i++) {
+    memcpy(tail + i * stride, block + i * half, half);
+    memcpy(tail + i * stride + half, block + HALF_BYTES + i * half, half);
+  }
+}
+
+void ck_row_gather(uint8_t *row, const uint8_t *symbol, size_t symbol_bytes, size_t codeword_stride,
+                   size_t codeword_count, size_t first_block, size_t block_count) {
+  tail_shape shape = shape_of(symbol_bytes);
+  size_t whole_total = shape.whole_blocks * codeword_count, block = first_block;
+  size_t end = first_block + block_count;
+  while (block < smaller(end, whole_total)) {
+    size_t codeword = block / shape.whole_blocks, inside = block % shape.whole_blocks;
+    size_t run = smaller(shape.whole_blocks - inside, end - block);
+    memcpy(row, symbol + codeword * codeword_stride + inside * BLOCK_BYTES, run * BLOCK_BYTES);
+    row += run * BLOCK_BYTES;
+    block += run;
+  }
+  for (; block < end; block++, row += BLOCK_BYTES) {
+    size_t codeword = (block - whole_total) * shape.per_block;
+    const uint8_t *tail =
+        symbol + codeword * codeword_stride + shape.whole_blocks * BLOCK_BYTES;
+    size_t tails = smaller(shape.per_block, codeword_count - codeword);
+    gather_tails(row, tail, shape.half_bytes, codeword_stride, tails);
+  }
+}
+
+void ck_row_scatter(const uint8_t *row, uint8_t *symbol, size_t symbol_bytes,
+                    size_t codeword_stride, size_t codeword_count, size_t first_block,
+                    size_t block_count) {
+  tail_shape shape = shape_of(symbol_bytes);
+  size_t whole_total = shape.whole_blocks * codeword_count, block = first_block;
+  size_t end = first_block + block_count;
+  while (block < smaller(end, whole_total)) {
+    size_t codeword = block / shape.whole_blocks, inside = block % shape.whole_blocks;
+    size_t run = smaller(shape.whole_blocks - inside, end - block);
+    memcpy(symbol + codeword * codeword_stride + inside * BLOCK_BYTES, row, run * BLOCK_BYTES);
+    row += run * BLOCK_BYTES;
+    block += run;
+  }
+  for (; block < end; block++, row += BLOCK_BYTES) {
+    size_t codeword = (block - whole_total) * shape.per_block;
+    uint8_t *tail = symbol + codeword * codeword_stride + shape.whole_blocks * BLOCK_BYTES;
+    size_t tails = smaller(shape.per_block, codeword_count - codeword);
+    scatter_tails(row, tail, shape.half_bytes, codeword_stride, tails);
+  }
+}

@@ -1,0 +1,134 @@
+// ClusterAdministration.swift
+//
+// What the administration API asks of the process that runs the cluster, and the answers as they go
+// over the wire. The command implements the protocol, and decodes the answers in its subcommands.
+
+package import RedStuff
+
+package protocol ClusterAdministration: Sendable {
+  func info() async throws(GatewayFailure) -> ClusterInfo
+  func health() async throws(GatewayFailure) -> ClusterHealth
+  /// How many shards hold both slivers of a blob; asks every node that can be reached.
+  func completeShardCount(of blob: BlobID) async throws(GatewayFailure) -> Int
+  /// Stops a node; it stays stopped over a restart. A stopped node is no error.
+  func stop(node name: String) async throws(GatewayFailure) -> NodeReport
+  /// Starts a stopped node. A running node is no error.
+  func start(node name: String) async throws(GatewayFailure) -> NodeReport
+  /// Empties the drives of a stopped node and makes them new; it keeps its keys.
+  func wipe(node name: String) async throws(GatewayFailure) -> NodeReport
+}
+
+/// What the cluster is. It changes only when the cluster is changed.
+package struct ClusterInfo: Codable, Equatable, Sendable {
+  package struct Node: Codable, Equatable, Sendable {
+    package var name: String
+    package var id: UInt16
+    package var shardCount: Int
+    /// Empty where the node runs in this process without a socket.
+    package var address: String
+    package var region: String
+    package var zone: String
+    package var rack: String
+    package var host: String
+
+    package init(
+      name: String, id: UInt16, shardCount: Int, address: String, region: String = "",
+      zone: String = "", rack: String = "", host: String = ""
+    ) {
+      self.name = name
+      self.id = id
+      self.shardCount = shardCount
+      self.address = address
+      self.region = region
+      self.zone = zone
+      self.rack = rack
+      self.host = host
+    }
+  }
+
+  package var name: String
+  package var clusterId: String
+  package var epoch: UInt32
+  /// Nil: epochs do not end.
+  package var epochSeconds: Double?
+  package var shardCount: Int
+  /// Shards that may be lost or lying while writes and repair go on.
+  package var faultyShardCountMax: Int
+  package var blobByteCountMax: UInt64
+  /// Bytes kept per byte stored, for large blobs.
+  package var expansion: Double
+  /// Any so many nodes may be lost and everything certified on all shards stays readable.
+  package var readableNodeLossMax: Int
+  /// Any so many nodes may be lost and new blobs are still taken.
+  package var writableNodeLossMax: Int
+  package var nodes: [Node]
+
+  package init(
+    name: String, clusterId: String, epoch: UInt32, epochSeconds: Double?, shardCount: Int,
+    faultyShardCountMax: Int, blobByteCountMax: UInt64, expansion: Double,
+    readableNodeLossMax: Int, writableNodeLossMax: Int, nodes: [Node]
+  ) {
+    self.name = name
+    self.clusterId = clusterId
+    self.epoch = epoch
+    self.epochSeconds = epochSeconds
+    self.shardCount = shardCount
+    self.faultyShardCountMax = faultyShardCountMax
+    self.blobByteCountMax = blobByteCountMax
+    self.expansion = expansion
+    self.readableNodeLossMax = readableNodeLossMax
+    self.writableNodeLossMax = writableNodeLossMax
+    self.nodes = nodes
+  }
+}
+
+/// How the cluster is doing now.
+package struct ClusterHealth: Codable, Equatable, Sendable {
+  package var canRead: Bool
+  package var canWrite: Bool
+  package var nodes: [NodeReport]
+
+  package init(canRead: Bool, canWrite: Bool, nodes: [NodeReport]) {
+    self.canRead = canRead
+    self.canWrite = canWrite
+    self.nodes = nodes
+  }
+}
+
+package struct NodeReport: Codable, Equatable, Sendable {
+  package enum State: String, Codable, Sendable {
+    case running, stopped
+    /// It should run and does not answer, or its drives are gone.
+    case failing
+  }
+
+  package var name: String
+  package var id: UInt16
+  package var state: State
+  package var shardCount: Int
+  package var sliverCount: Int
+  package var storedByteCount: Int
+  package var freeByteCount: Int
+  package var totalByteCount: Int
+  /// Records whose checksum failed when read, since start.
+  package var rottenCount: Int
+  /// Sentences for people: what is wrong, and what to do.
+  package var problems: [String]
+
+  package init(
+    name: String, id: UInt16, state: State, shardCount: Int, sliverCount: Int = 0,
+    storedByteCount: Int = 0, freeByteCount: Int = 0, totalByteCount: Int = 0,
+    rottenCount: Int = 0, problems: [String] = []
+  ) {
+    self.name = name
+    self.id = id
+    self.state = state
+    self.shardCount = shardCount
+    self.sliverCount = sliverCount
+    self.storedByteCount = storedByteCount
+    self.freeByteCount = freeByteCount
+    self.totalByteCount = totalByteCount
+    self.rottenCount = rottenCount
+    self.problems = problems
+  }
+}

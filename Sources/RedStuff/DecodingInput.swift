@@ -1,0 +1,94 @@
+// DecodingInput.swift
+//
+// The slivers that a blob is decoded from, and the work on one strip of them.
+//
+// Primary slivers are rows: symbol i of every column's codeword lies in row i, so a strip of
+// columns is one contiguous run of each sliver. Secondary slivers are columns: symbol j of every
+// row's codeword lies in column j, and a strip of rows is one contiguous run of each.
+//
+// Invariant: exactly k slivers with distinct indices go in. With more that contradict each other
+// the result would depend on the algorithm.
+
+internal import ReedSolomon
+
+struct DecodingInput: Sendable {
+  let axis: SliverAxis
+  /// Indices of the slivers taken, in their order.
+  let indices: [Int]
+  private let slivers: [Sliver]
+  private let plan: DecodePlan
+  private let parameters: EncodingParameters
+  private let symbolByteCount: Int
+
+  init(
+    _ candidates: [Sliver], axis: SliverAxis, metadata: VerifiedBlobMetadata
+  ) throws(BlobDecodingError) {
+    let parameters = metadata.parameters
+    let required = parameters.sourceCount(axis)
+    let byteCount = metadata.sliverByteCount(axis)
+    var seen: Set<SliverIndex> = []
+    var taken: [Sliver] = []
+    for sliver in candidates where taken.count < required {
+      guard sliver.axis == axis, sliver.bytes.count == byteCount,
+        sliver.symbolByteCount == metadata.symbolByteCount,
+        seen.insert(sliver.index).inserted
+      else { continue }
+      taken.append(sliver)
+    }
+    guard taken.count == required else {
+      throw .tooFewSlivers(axis: axis, usable: taken.count, required: required)
+    }
+    for sliver in taken where Int(sliver.index.value) >= parameters.shardCount {
+      throw .sliverIndexOutOfRange(index: sliver.index, shardCount: parameters.shardCount)
+    }
+    self.axis = axis
+    self.parameters = parameters
+    symbolByteCount = metadata.symbolByteCount
+    slivers = taken
+    indices = taken.map { Int($0.index.value) }
+    do {
+      // The code along columns expands secondary slivers, and any k1 rows are symbols of it.
+      plan = try DecodePlan(code: parameters.code(expanding: axis.other), present: indices)
+    } catch {
+      preconditionFailure("distinct indices below n are not a plan: \(error)")
+    }
+  }
+
+  /// Codewords: columns of the matrix for primary slivers, rows for secondary ones.
+  private var codewordCount: Int { parameters.symbolCount(inSliverOf: axis) }
+
+  private var codewordsPerJob: Int { JobSizes.columnsPerJob(symbolByteCount: symbolByteCount) }
+
+  var jobCount: Int { JobSizes.jobCount(codewordCount, perJob: codewordsPerJob) }
+
+  /// Decodes a strip of codewords into the message matrix.
+  func decode(_ job: Int, into matrix: SharedBytes, scratch: JobScratch) {
+    let s = symbolByteCount
+    let codewords = JobSizes.range(job, of: codewordCount, perJob: codewordsPerJob)
+    let runByteCount = codewords.count * s
+    // Arrays lend their memory one at a time only; copying the strip also packs it for the cache.
+    let strip = unsafe scratch.lines.reserve(slivers.count * runByteCount)
+    let run = codewords.lowerBound * s..<codewords.upperBound * s
+    var received: [UnsafeRawBufferPointer] = unsafe []
+    unsafe received.reserveCapacity(slivers.count)
+    for (position, sliver) in slivers.enumerated() {
+      let target = unsafe strip + position * runByteCount
+      unsafe target.copy(from: sliver.bytes, run)
+      unsafe received.append(UnsafeRawBufferPointer(start: target, count: runByteCount))
+    }
+    let rowByteCount = parameters.secondarySourceCount * s
+    let strides = axis == .primary ? (rowByteCount, s) : (s, rowByteCount)
+    let offset = codewords.lowerBound * strides.1
+    let end = parameters.primarySourceCount * rowByteCount
+    let target = unsafe MutableSymbolGrid(
+      UnsafeMutableRawBufferPointer(start: matrix.base + offset, count: end - offset),
+      symbolStride: strides.0, codewordStride: strides.1)
+    do {
+      try unsafe plan.decode(
+        received, receivedCodewordStride: s, into: target, output: .allSources,
+        symbolByteCount: s, codewordCount: codewords.count, scratch: &scratch.codec)
+    } catch {
+      preconditionFailure("decoding codewords \(codewords): \(error)")
+    }
+  }
+}

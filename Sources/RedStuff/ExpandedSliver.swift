@@ -1,0 +1,110 @@
+// ExpandedSliver.swift
+//
+// A sliver with all n symbols of its row or column and their Merkle tree: what a helper needs to
+// give single symbols away, with or without proof.
+
+internal import ReedSolomon
+
+/// Why a sliver cannot be taken apart into symbols.
+package enum SliverShapeError: Error, Equatable {
+  /// Not the bytes of a sliver of this axis and symbol size; verify slivers before slicing them.
+  case byteCountMismatch(axis: SliverAxis, byteCount: Int, expected: Int)
+  case symbolByteCountInvalid(Int)
+  case indexOutOfRange(index: SliverIndex, shardCount: Int)
+}
+
+extension Sliver {
+  /// All n symbols. The sliver is not checked against any metadata.
+  package func expanded(
+    parameters: EncodingParameters
+  ) throws(SliverShapeError) -> ExpandedSliver {
+    try checkShape(parameters: parameters)
+    let expander = SliverExpander(
+      axis: axis, parameters: parameters, symbolByteCount: symbolByteCount)
+    let repair = SharedBytes(byteCount: expander.repairByteCount)
+    var codec = CodecScratch()
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+      guard let line = buffer.baseAddress else { return }
+      unsafe expander.expand(line, lineCount: 1, into: repair.base, codec: &codec)
+    }
+    return ExpandedSliver(
+      sliver: self, shardCount: parameters.shardCount,
+      symbols: bytes + repair.bytes(0..<repair.byteCount))
+  }
+
+  /// The symbol where this sliver crosses sliver `target` of the other axis: a plain slice if
+  /// `target` is systematic, one symbol of the code otherwise.
+  package func symbol(
+    crossing target: SliverIndex, parameters: EncodingParameters
+  ) throws(SliverShapeError) -> [UInt8] {
+    try checkShape(parameters: parameters)
+    guard Int(target.value) < parameters.shardCount else {
+      throw .indexOutOfRange(index: target, shardCount: parameters.shardCount)
+    }
+    let position = Int(target.value)
+    let sourceCount = parameters.symbolCount(inSliverOf: axis)
+    if position < sourceCount {
+      return Array(bytes[position * symbolByteCount..<(position + 1) * symbolByteCount])
+    }
+    do {
+      return try parameters.code(expanding: axis).repairSymbol(
+        position - sourceCount, of: bytes.span, symbolByteCount: symbolByteCount)
+    } catch {
+      preconditionFailure("symbol \(position) of a checked sliver: \(error)")
+    }
+  }
+
+  private func checkShape(parameters: EncodingParameters) throws(SliverShapeError) {
+    guard Int(index.value) < parameters.shardCount else {
+      throw .indexOutOfRange(index: index, shardCount: parameters.shardCount)
+    }
+    guard symbolByteCount.isMultiple(of: EncodingParameters.symbolByteAlignment) else {
+      throw .symbolByteCountInvalid(symbolByteCount)
+    }
+    let expected = parameters.sliverByteCount(axis, symbolByteCount: symbolByteCount)
+    guard bytes.count == expected else {
+      throw .byteCountMismatch(axis: axis, byteCount: bytes.count, expected: expected)
+    }
+  }
+}
+
+/// A sliver, its symbols and their tree.
+package struct ExpandedSliver: Sendable {
+  package let sliver: Sliver
+  package let shardCount: Int
+  /// n symbols, one after the other.
+  package let symbols: [UInt8]
+  package let tree: MerkleTree
+
+  init(sliver: Sliver, shardCount: Int, symbols: [UInt8]) {
+    self.sliver = sliver
+    self.shardCount = shardCount
+    self.symbols = symbols
+    tree = MerkleTree(symbols: symbols.span, symbolByteCount: sliver.symbolByteCount)
+  }
+
+  package var root: MerkleNode { tree.root }
+
+  /// One of the n symbols, by its place in the sliver.
+  package func symbol(at position: Int) -> ArraySlice<UInt8> {
+    precondition((0..<shardCount).contains(position), "symbol \(position) of \(shardCount)")
+    let s = sliver.symbolByteCount
+    return symbols[position * s..<(position + 1) * s]
+  }
+
+  /// What sliver `target` of the other axis needs from this one, without proof. It must exist.
+  package func decodingSymbol(for target: SliverIndex) -> DecodingSymbol {
+    DecodingSymbol(sourceIndex: sliver.index, bytes: Array(symbol(at: Int(target.value))))
+  }
+
+  package func recoverySymbol(for target: SliverIndex) -> RecoverySymbol {
+    RecoverySymbol(
+      symbol: decodingSymbol(for: target), proof: tree.proof(ofLeaf: Int(target.value)))
+  }
+
+  package func generalRecoverySymbol(for target: SliverIndex) -> GeneralRecoverySymbol {
+    GeneralRecoverySymbol(
+      targetAxis: sliver.axis.other, symbol: decodingSymbol(for: target), targetIndex: target,
+      proof: tree.proof(ofLeaf: Int(target.value)))
+  }
+}

@@ -1,0 +1,165 @@
+// Hashing.swift
+//
+// The door to the hash kernels: BLAKE2b with a 32-byte digest, one message at a time or many of
+// equal length in lanes, and the roots of many Merkle trees of equal shape at once.
+//
+// All unsafe code about hashes stands here. The raw functions trust their arguments.
+
+internal import CKernels
+
+/// A hash in progress.
+package struct Blake2b {
+  private var context = ck_blake2b()
+
+  package init() {
+    unsafe ck_blake2b_init(&context)
+  }
+
+  package mutating func update(_ bytes: Span<UInt8>) {
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      unsafe ck_blake2b_update(&context, base, buffer.count)
+    }
+  }
+
+  package mutating func update(_ byte: UInt8) {
+    var byte = byte
+    unsafe ck_blake2b_update(&context, &byte, 1)
+  }
+
+  package mutating func update(_ digest: Digest) {
+    var words = (
+      digest.word0.bigEndian, digest.word1.bigEndian, digest.word2.bigEndian,
+      digest.word3.bigEndian
+    )
+    unsafe withUnsafeBytes(of: &words) { buffer in
+      guard let base = buffer.baseAddress else { return }
+      unsafe ck_blake2b_update(
+        &context, base.assumingMemoryBound(to: UInt8.self), Digest.byteCount)
+    }
+  }
+
+  package consuming func finish() -> Digest {
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    unsafe withUnsafeMutableBytes(of: &words) { buffer in
+      guard let base = buffer.baseAddress else { return }
+      unsafe ck_blake2b_final(&context, base.assumingMemoryBound(to: UInt8.self))
+    }
+    return Digest(
+      words: words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+  }
+}
+
+extension Digest {
+  /// H of the bytes.
+  package init(hashing bytes: Span<UInt8>) {
+    var hash = Blake2b()
+    hash.update(bytes)
+    self = hash.finish()
+  }
+
+  package init(hashing bytes: [UInt8]) {
+    self.init(hashing: bytes.span)
+  }
+
+  init(hashing bytes: Span<UInt8>, prefix: UInt8) {
+    var hash = Blake2b()
+    hash.update(prefix)
+    hash.update(bytes)
+    self = hash.finish()
+  }
+}
+
+/// Memory for one job, freed with it.
+@safe struct Scratch: ~Copyable {
+  let base: UnsafeMutablePointer<UInt8>
+  let byteCount: Int
+
+  /// Not initialised. A multiple of the cache line, so that vector loads do not straddle two.
+  init(byteCount: Int) {
+    self.byteCount = byteCount
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    unsafe base = memory.bindMemory(to: UInt8.self, capacity: max(byteCount, 1))
+  }
+
+  deinit {
+    unsafe UnsafeMutableRawPointer(base).deallocate()
+  }
+}
+
+/// Hashes in lanes over raw memory.
+enum HashLanes {
+  /// H(00 || symbol) of `count` symbols that lie one after the other.
+  static func hashLeaves(
+    _ symbols: UnsafePointer<UInt8>, symbolByteCount: Int, count: Int,
+    into digests: UnsafeMutablePointer<UInt8>
+  ) {
+    unsafe ck_blake2b_many(
+      symbols, symbolByteCount, symbolByteCount, Int32(MerkleTree.leafPrefix), count,
+      digests, Digest.byteCount)
+  }
+
+  /// H(01 || left || right) of `count` pairs of digests; `parents` may be `pairs` itself.
+  static func hashInner(
+    _ pairs: UnsafePointer<UInt8>, count: Int, into parents: UnsafeMutablePointer<UInt8>
+  ) {
+    unsafe ck_blake2b_many(
+      pairs, 2 * Digest.byteCount, 2 * Digest.byteCount, Int32(MerkleTree.innerPrefix), count,
+      parents, Digest.byteCount)
+  }
+
+  /// Turns `treeCount` rows of leaf digests, each padded to an even number of them, into
+  /// `treeCount` roots at the start of `nodes`. At least one leaf.
+  ///
+  /// All trees go up a level together, so that lanes stay full where a single tree is narrow.
+  static func reduceTrees(
+    _ nodes: UnsafeMutablePointer<UInt8>, treeCount: Int, leafCount: Int
+  ) {
+    var width = leafCount
+    if width == 1 {
+      // A lone leaf is its own root; take out the padding between the rows.
+      for tree in 1..<max(treeCount, 1) {
+        unsafe (nodes + tree * Digest.byteCount).update(
+          from: nodes + 2 * tree * Digest.byteCount, count: Digest.byteCount)
+      }
+    }
+    while width > 1 {
+      let parentCount = (width + 1) / 2
+      unsafe hashInner(nodes, count: treeCount * parentCount, into: nodes)
+      width = parentCount
+      if width > 1 && !width.isMultiple(of: 2) {
+        unsafe padRows(nodes, rowCount: treeCount, width: width)
+      }
+    }
+  }
+
+  /// Moves rows of `width` digests apart, from the last one on, and puts an empty node after each.
+  static func padRows(_ nodes: UnsafeMutablePointer<UInt8>, rowCount: Int, width: Int) {
+    for row in stride(from: rowCount - 1, through: 0, by: -1) {
+      let target = unsafe nodes + row * (width + 1) * Digest.byteCount
+      unsafe UnsafeMutableRawPointer(target).copyMemory(
+        from: nodes + row * width * Digest.byteCount, byteCount: width * Digest.byteCount)
+      unsafe (target + width * Digest.byteCount).update(repeating: 0, count: Digest.byteCount)
+    }
+  }
+}
+
+extension Digest {
+  /// Reads 32 bytes that the caller knows to be there.
+  init(at pointer: UnsafePointer<UInt8>) {
+    let raw = unsafe UnsafeRawPointer(pointer)
+    self.init(
+      words: unsafe UInt64(bigEndian: raw.loadUnaligned(as: UInt64.self)),
+      unsafe UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+      unsafe UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+      unsafe UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
+  }
+
+  func store(at pointer: UnsafeMutablePointer<UInt8>) {
+    let raw = UnsafeMutableRawPointer(pointer)
+    unsafe raw.storeBytes(of: word0.bigEndian, as: UInt64.self)
+    unsafe raw.storeBytes(of: word1.bigEndian, toByteOffset: 8, as: UInt64.self)
+    unsafe raw.storeBytes(of: word2.bigEndian, toByteOffset: 16, as: UInt64.self)
+    unsafe raw.storeBytes(of: word3.bigEndian, toByteOffset: 24, as: UInt64.self)
+  }
+}

@@ -1,0 +1,116 @@
+// Jobs.swift
+//
+// Encoding and decoding as independent jobs. This module starts no threads: the caller runs the
+// jobs of a phase side by side, waits for all of them, and goes on to the next phase.
+//
+// Invariant: jobs of one phase write disjoint bytes and read only what earlier phases wrote. A
+// phase that starts before the last one has ended reads half-written symbols, and their hashes name
+// a blob that does not exist.
+
+/// Jobs that may run at the same time, in any order, each exactly once.
+package struct JobPhase: Sendable {
+  package let jobCount: Int
+  private let work: @Sendable (Int) -> Void
+
+  init(jobCount: Int, _ work: @escaping @Sendable (Int) -> Void) {
+    self.jobCount = jobCount
+    self.work = work
+  }
+
+  /// Runs one job, 0 ..< jobCount, on the calling thread.
+  package func run(_ job: Int) {
+    precondition((0..<jobCount).contains(job), "job \(job) of \(jobCount)")
+    work(job)
+  }
+
+  package func runSerially() {
+    for job in 0..<jobCount { run(job) }
+  }
+}
+
+/// Memory that the jobs of several phases share.
+///
+/// `@unchecked Sendable`: the pointer never changes, and jobs touch the bytes under the invariant
+/// above; waiting between phases orders their accesses.
+@safe final class SharedBytes: @unchecked Sendable {
+  let base: UnsafeMutablePointer<UInt8>
+  let byteCount: Int
+
+  /// Not initialised.
+  init(byteCount: Int) {
+    self.byteCount = byteCount
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    unsafe base = memory.bindMemory(to: UInt8.self, capacity: max(byteCount, 1))
+  }
+
+  deinit {
+    unsafe UnsafeMutableRawPointer(base).deallocate()
+  }
+
+  func clear(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
+    unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)
+  }
+
+  /// Copies bytes in; they must fit.
+  func write(_ bytes: Span<UInt8>, at offset: Int) {
+    precondition(offset >= 0 && bytes.count <= byteCount - offset)
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+      guard let source = buffer.baseAddress else { return }
+      unsafe (base + offset).update(from: source, count: buffer.count)
+    }
+  }
+
+  /// Lends a range that exists and that no job writes any more.
+  func withSpan<Value>(_ range: Range<Int>, _ body: (Span<UInt8>) -> Value) -> Value {
+    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
+    let buffer = unsafe UnsafeBufferPointer(start: base + range.lowerBound, count: range.count)
+    return unsafe body(buffer.span)
+  }
+
+  func bytes(_ range: Range<Int>) -> [UInt8] {
+    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
+    return unsafe Array(
+      UnsafeBufferPointer(start: base + range.lowerBound, count: range.count))
+  }
+}
+
+extension UnsafeMutablePointer<UInt8> {
+  /// Copies a range of an array here; the room is the caller's promise, the range is checked.
+  func copy(from bytes: [UInt8], _ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      unsafe update(from: base + range.lowerBound, count: range.count)
+    }
+  }
+}
+
+/// How work is cut into jobs. Only speed and memory depend on these numbers.
+enum JobSizes {
+  /// Bytes of each symbol row that a column job works on: a few strips of the transforms, so that
+  /// reading a strip out of hundreds of rows does not fetch each cache line for nothing.
+  static let columnBytes = 4096
+  /// Bytes of each symbol column that a batch of rows takes through one transform.
+  static let rowBytes = 1024
+  /// Above this, more rows would only make jobs scarce.
+  static let rowCountMax = 32
+  /// Trees that go up together: enough for all hash lanes even near the root, few enough that
+  /// their leaves stay in the second-level cache.
+  static let treeCount = 8
+
+  static func columnsPerJob(symbolByteCount: Int) -> Int {
+    max(1, columnBytes / symbolByteCount)
+  }
+
+  static func rowsPerJob(symbolByteCount: Int) -> Int {
+    min(max(1, rowBytes / symbolByteCount), rowCountMax)
+  }
+
+  /// Range number `job` of `count` things in groups of `perJob`.
+  static func range(_ job: Int, of count: Int, perJob: Int) -> Range<Int> {
+    job * perJob..<min((job + 1) * perJob, count)
+  }
+
+  static func jobCount(_ count: Int, perJob: Int) -> Int { (count + perJob - 1) / perJob }
+}

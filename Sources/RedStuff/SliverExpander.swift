@@ -1,0 +1,101 @@
+// SliverExpander.swift
+//
+// From slivers of one axis to all n symbols of each, to their leaf hashes and to their roots. The
+// encoder, the sliver check and the consistency check all go through here, so they cannot disagree.
+//
+// A "line" is the k symbols of one sliver, one after the other: a row for a primary sliver, a
+// column for a secondary one. Lines lie one after the other in memory.
+
+internal import ReedSolomon
+
+extension EncodingParameters {
+  /// The code that extends slivers of `axis` to n symbols.
+  func code(expanding axis: SliverAxis) -> ReedSolomonCode {
+    let k = symbolCount(inSliverOf: axis)
+    do {
+      return try ReedSolomonCode(sourceCount: k, repairCount: shardCount - k)
+    } catch {
+      preconditionFailure("parameters of \(shardCount) shards have no code: \(error)")
+    }
+  }
+}
+
+/// Expands and hashes lines of one axis and one symbol size.
+struct SliverExpander: Sendable {
+  let axis: SliverAxis
+  let shardCount: Int
+  /// k: symbols in a line.
+  let sourceCount: Int
+  let symbolByteCount: Int
+  let code: ReedSolomonCode
+
+  /// `symbolByteCount` is even and positive.
+  init(axis: SliverAxis, parameters: EncodingParameters, symbolByteCount: Int) {
+    self.axis = axis
+    self.symbolByteCount = symbolByteCount
+    shardCount = parameters.shardCount
+    sourceCount = parameters.symbolCount(inSliverOf: axis)
+    code = parameters.code(expanding: axis)
+  }
+
+  var lineByteCount: Int { sourceCount * symbolByteCount }
+  var repairByteCount: Int { (shardCount - sourceCount) * symbolByteCount }
+  /// Leaf digests of a line, padded to an even number as trees need them.
+  var paddedLeafCount: Int { (shardCount + 1) / 2 * 2 }
+
+  /// Computes the repair symbols of `lineCount` lines, line after line.
+  func expand(
+    _ lines: UnsafePointer<UInt8>, lineCount: Int, into repair: UnsafeMutablePointer<UInt8>,
+    codec: inout CodecScratch
+  ) {
+    let source = unsafe SymbolGrid(
+      UnsafeRawBufferPointer(start: lines, count: lineCount * lineByteCount),
+      symbolStride: symbolByteCount, codewordStride: lineByteCount)
+    let target = unsafe MutableSymbolGrid(
+      UnsafeMutableRawBufferPointer(start: repair, count: lineCount * repairByteCount),
+      symbolStride: symbolByteCount, codewordStride: repairByteCount)
+    do {
+      try unsafe code.encode(
+        source, into: target, symbolByteCount: symbolByteCount, codewordCount: lineCount,
+        scratch: &codec)
+    } catch {
+      preconditionFailure("expanding \(lineCount) lines: \(error)")
+    }
+  }
+
+  /// Hashes all n symbols of each line; the leaves of a line start `leafStride` bytes after those
+  /// of the line before.
+  func hashSymbols(
+    _ lines: UnsafePointer<UInt8>, repair: UnsafePointer<UInt8>, lineCount: Int,
+    into leaves: UnsafeMutablePointer<UInt8>, leafStride: Int
+  ) {
+    for line in 0..<lineCount {
+      let target = unsafe leaves + line * leafStride
+      unsafe HashLanes.hashLeaves(
+        lines + line * lineByteCount, symbolByteCount: symbolByteCount, count: sourceCount,
+        into: target)
+      unsafe HashLanes.hashLeaves(
+        repair + line * repairByteCount, symbolByteCount: symbolByteCount,
+        count: shardCount - sourceCount, into: target + sourceCount * Digest.byteCount)
+    }
+  }
+
+  /// The roots of `lineCount` lines, which may lie in `scratch.lines`.
+  func roots(
+    _ lines: UnsafePointer<UInt8>, lineCount: Int, scratch: JobScratch
+  ) -> [Digest] {
+    let leafStride = paddedLeafCount * Digest.byteCount
+    let repair = unsafe scratch.repair.reserve(lineCount * repairByteCount)
+    let trees = unsafe scratch.trees.reserve(lineCount * leafStride)
+    unsafe expand(lines, lineCount: lineCount, into: repair, codec: &scratch.codec)
+    unsafe hashSymbols(
+      lines, repair: repair, lineCount: lineCount, into: trees, leafStride: leafStride)
+    if paddedLeafCount > shardCount {
+      for line in 0..<lineCount {
+        unsafe Digest.zero.store(at: trees + line * leafStride + shardCount * Digest.byteCount)
+      }
+    }
+    unsafe HashLanes.reduceTrees(trees, treeCount: lineCount, leafCount: shardCount)
+    return (0..<lineCount).map { unsafe Digest(at: trees + $0 * Digest.byteCount) }
+  }
+}

@@ -1,0 +1,117 @@
+// ReadPlan.swift
+//
+// What a reader will ask for: steps, each of which ends in verified cells by itself, and the runs
+// of symbols that the steps need, one request item each.
+
+import RedStuff
+
+package enum ReadStep: Hashable, Sendable {
+  /// Symbols of one sliver, each with its Merkle path: checked one by one.
+  case symbols(of: MatrixLine, Range<Int>)
+  /// The source symbols of a line from its own sliver, bare: checked by the root of the line.
+  case whole(MatrixLine)
+  /// The source symbols of a line from one symbol of each of these slivers that cross it, bare:
+  /// decoded, then checked by the root of the line.
+  case assembled(MatrixLine, from: [Int])
+
+  /// The cells that the step yields.
+  package func yields(row: Int, column: Int) -> Bool {
+    switch self {
+    case .symbols(let line, let positions):
+      line.axis == .primary
+        ? line.index == row && positions.contains(column)
+        : line.index == column && positions.contains(row)
+    case .whole(let line), .assembled(let line, _):
+      line.axis == .primary ? line.index == row : line.index == column
+    }
+  }
+}
+
+package struct ReadPlan: Equatable, Sendable {
+  package var steps: [ReadStep]
+  /// Payload that the answers will carry: symbols, and paths where they are asked for.
+  package var byteCount: Int
+
+  package init(steps: [ReadStep], byteCount: Int) {
+    self.steps = steps
+    self.byteCount = byteCount
+  }
+}
+
+/// Adjacent symbols of one sliver, asked for with one request item.
+package struct SymbolRun: Hashable, Sendable {
+  package enum Purpose: UInt8, Hashable, Sendable {
+    /// For the line itself, bare.
+    case whole
+    /// For the lines that cross the sliver at these symbols, bare.
+    case crossing
+    /// With paths, for the cells themselves.
+    case cells
+    /// With paths, for lines whose bare symbols did not fit together.
+    case proof
+  }
+
+  package var line: MatrixLine
+  package var symbols: Range<Int>
+  package var purpose: Purpose
+
+  package init(line: MatrixLine, symbols: Range<Int>, purpose: Purpose) {
+    self.line = line
+    self.symbols = symbols
+    self.purpose = purpose
+  }
+
+  package var wantsPaths: Bool { purpose == .cells || purpose == .proof }
+}
+
+extension ReadPlan {
+  /// The request items of the steps: one per sliver and run of adjacent symbols, cut where an
+  /// answer would pass `byteCountMax`. Lines in `proving` are asked for with paths.
+  package func runs(
+    planner: ReadPlanner, byteCountMax: Int, proving: Set<MatrixLine> = []
+  ) -> [SymbolRun] {
+    var wanted: [RunKey: RangeSet<Int>] = [:]
+    for step in steps {
+      switch step {
+      case .symbols(let line, let positions):
+        wanted[RunKey(line: line, purpose: .cells), default: RangeSet()]
+          .insert(contentsOf: positions)
+      case .whole(let line):
+        wanted[RunKey(line: line, purpose: .whole)] =
+          RangeSet(0..<planner.parameters.symbolCount(inSliverOf: line.axis))
+      case .assembled(let line, let sources):
+        let purpose: SymbolRun.Purpose = proving.contains(line) ? .proof : .crossing
+        for source in sources {
+          let key = RunKey(line: line.crossing(at: source), purpose: purpose)
+          wanted[key, default: RangeSet()].insert(contentsOf: line.index..<line.index + 1)
+        }
+      }
+    }
+    var runs: [SymbolRun] = []
+    for key in wanted.keys.sorted() {
+      let bytesPerSymbol =
+        key.purpose == .cells || key.purpose == .proof
+        ? planner.provenSymbolByteCount : planner.symbolByteCount
+      let length = max(byteCountMax / bytesPerSymbol, 1)
+      for range in (wanted[key] ?? RangeSet()).ranges {
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: length) {
+          runs.append(
+            SymbolRun(
+              line: key.line, symbols: start..<min(start + length, range.upperBound),
+              purpose: key.purpose))
+        }
+      }
+    }
+    return runs
+  }
+}
+
+private struct RunKey: Hashable, Comparable {
+  var line: MatrixLine
+  var purpose: SymbolRun.Purpose
+
+  static func < (left: RunKey, right: RunKey) -> Bool {
+    left.line != right.line
+      ? left.line < right.line : left.purpose.rawValue < right.purpose.rawValue
+  }
+}

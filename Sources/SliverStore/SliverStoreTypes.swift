@@ -1,0 +1,114 @@
+// SliverStoreTypes.swift
+//
+// What a drive's store is asked, what it answers, and why it may say no.
+
+package import Cluster
+package import RedStuff
+package import World
+
+/// Why a drive did not store, find or open something, and what to do next.
+package enum SliverStoreError: Error, Equatable, Sendable {
+  /// The drive said no. Never a proof that something is not there.
+  case disk(DiskError)
+  /// The index failed; reopening the store rebuilds what it lacks from the segments.
+  case index(IndexError)
+  /// No space for this; what was stored before is intact. Delete blobs, compact or add space.
+  case full(freeByteCount: Int, neededByteCount: Int)
+  /// No marker file: the drive is not mounted or was never initialised. Never initialise it by
+  /// itself: the data may come back with the mount.
+  case absentDrive
+  /// The drive has a marker or segments already.
+  case alreadyInitialised(file: String)
+  /// Both copies of the marker are unreadable; restore the file from another drive of this node.
+  case damagedMarker(file: String)
+  /// The drive belongs to another cluster or node; attach it there.
+  case foreignDrive(cluster: ClusterID, node: NodeID)
+  /// A newer program wrote this drive; run that one.
+  case unsupportedVersion(found: UInt32, supported: UInt32)
+  /// A sync failed, so nothing written since can be trusted: no writes until the store is reopened.
+  case readOnly(String)
+  /// The caller's own mistake: a body that is no whole number of symbols, or too long.
+  case invalidRecord(String)
+  /// The sliver is there but has fewer symbols.
+  case symbolsOutOfRange(Range<Int>, symbolCount: Int)
+  case cancelled
+  case closed
+}
+
+/// Names one sliver: the blob, its pair, and which of the pair's two slivers.
+package struct SliverKey: Hashable, Sendable {
+  package var blob: BlobID
+  package var pair: SliverPairIndex
+  package var axis: SliverAxis
+
+  package init(blob: BlobID, pair: SliverPairIndex, axis: SliverAxis) {
+    self.blob = blob
+    self.pair = pair
+    self.axis = axis
+  }
+}
+
+/// Something to keep.
+package enum StoreRecord: Sendable {
+  /// The encoded metadata of a blob.
+  case metadata(BlobID, [UInt8])
+  /// A sliver: whole symbols of `symbolByteCount` bytes.
+  case sliver(SliverKey, symbolByteCount: Int, bytes: [UInt8])
+}
+
+package struct SliverStoreOptions: Sendable {
+  /// A segment is sealed when the next group would pass this size. Large enough for few files per
+  /// terabyte, small enough to compact in seconds.
+  package var segmentByteCountMax: Int
+  /// What the segments may take together; nil: as much as the drive has.
+  package var capacityByteCount: Int?
+  /// Kept free by writes of slivers: tombstones may use all of it, compaction half of it.
+  package var reserveByteCount: Int
+  /// Compaction rewrites a segment when at most this share of its bytes is still needed.
+  package var compactionLiveShareMax: Double
+  /// One call of `compact()` copies at most about this much.
+  package var compactionByteCountMax: Int
+
+  package init(
+    segmentByteCountMax: Int = 256 << 20, capacityByteCount: Int? = nil,
+    reserveByteCount: Int = 64 << 20, compactionLiveShareMax: Double = 0.5,
+    compactionByteCountMax: Int = 1 << 30
+  ) {
+    self.segmentByteCountMax = segmentByteCountMax
+    self.capacityByteCount = capacityByteCount
+    self.reserveByteCount = reserveByteCount
+    self.compactionLiveShareMax = compactionLiveShareMax
+    self.compactionByteCountMax = compactionByteCountMax
+  }
+}
+
+/// What stands on a drive.
+package struct SliverStoreStatistics: Equatable, Sendable {
+  package var sliverCount = 0
+  /// Bytes of records that are still needed, checksums and headers included.
+  package var liveByteCount = 0
+  /// Bytes of all segments.
+  package var segmentByteCount = 0
+  package var segmentCount = 0
+  /// What slivers may still take: the capacity or the drive, less the reserve.
+  package var freeByteCount = 0
+  /// The capacity option or the size of the drive.
+  package var totalByteCount = 0
+  /// Records found rotten since the store was opened.
+  package var rottenCount = 0
+  /// Why nothing can be written until the store is reopened.
+  package var readOnlyReason: String?
+
+  package init() {}
+}
+
+package struct CompactionReport: Equatable, Sendable {
+  package var removedSegmentCount = 0
+  package var copiedByteCount = 0
+  package var freedByteCount = 0
+  package var droppedTombstoneCount = 0
+  /// Needed records that did not match their checksums; they are missing now.
+  package var rottenCount = 0
+
+  package init() {}
+}

@@ -1,0 +1,25 @@
+// NodeMetrics.swift
+//
+// The few numbers that tell an operator how a node is doing. Names start with `walrus_node_`.
+
+import Cluster
+import CoreMetrics
+
+struct NodeMetrics: Sendable {
+  let storedSlivers = Counter(label: "walrus_node_stored_slivers_total")
+  let storedBytes = Counter(label: "walrus_node_stored_bytes_total")
+  let servedBytes = Counter(label: "walrus_node_served_bytes_total")
+  let missingSlivers = Counter(label: "walrus_node_missing_slivers_total")
+  let refusedSlivers = Counter(label: "walrus_node_refused_slivers_total")
+  let confirmations = Counter(label: "walrus_node_confirmations_total")
+  let expansions = Counter(label: "walrus_node_expansions_total")
+  let deletedBlobs = Counter(label: "walrus_node_deleted_blobs_total")
+  let registryErrors = Counter(label: "walrus_node_registry_errors_total")
+  private let refusals = Dictionary(
+    uniqueKeysWithValues: NodeFailure.Reason.allCases.map { reason in
+      let dimensions = [("reason", reason.rawValue)]
+      return (reason, Counter(label: "walrus_node_refusals_total", dimensions: dimensions))
+    })
+
+  func countRefusal(_ reason: NodeFailure.Reason) { refusals[reason]?.increment() }
+}

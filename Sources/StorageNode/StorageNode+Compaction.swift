@@ -1,0 +1,36 @@
+// StorageNode+Compaction.swift
+//
+// Gives the space of deleted slivers back. A drive is compacted only where segments are mostly dead,
+// one drive at a time, so readers keep the others.
+
+import Logging
+import SliverStore
+import World
+
+extension StorageNode {
+  /// Compacts drives now and then until the task is cancelled. Runs beside `run()`.
+  package func compactDrives() async {
+    while (try? await clock.sleep(for: configuration.compactionInterval)) != nil {
+      for drive in drives.drives where !Task.isCancelled {
+        guard let store = drive.store else { continue }
+        do {
+          let report = try await store.compact()
+          guard report != CompactionReport() else { continue }
+          logger.info(
+            "compacted a drive",
+            metadata: [
+              "node": "\(id)", "drive": "\(drive.name)", "freed": "\(report.freedByteCount)",
+              "copied": "\(report.copiedByteCount)", "rotten": "\(report.rottenCount)",
+            ])
+        } catch .closed {
+          return
+        } catch {
+          // Nothing is lost: the old segments stay until a later try.
+          logger.warning(
+            "a drive was not compacted",
+            metadata: ["node": "\(id)", "drive": "\(drive.name)", "error": "\(error)"])
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+// StorageNode+Expand.swift
+//
+// Symbols of a stored sliver that are not on the drive: a few computed one by one, or all n with
+// their tree, kept for a while. Before it gives paths away, a sliver is checked once more against
+// the metadata: one that rotted unnoticed would only mislead whoever asked.
+
+import Cluster
+import CoreMetrics
+import Logging
+import RedStuff
+import SliverStore
+import Synchronization
+import World
+
+extension StorageNode {
+  /// Repair symbols are computed one by one up to this many per sliver, as a helper of a single
+  /// repair does; beyond, one expansion of the sliver is cheaper.
+  static let singleSymbolCountMax = 2
+
+  /// Symbols from k on, by position.
+  func repairSymbols(
+    at positions: Set<Int>, of place: SliverPlace, within reservation: Admission.Reservation
+  ) async throws -> Found<[Int: [UInt8]]> {
+    guard !positions.isEmpty else { return .value([:]) }
+    let isCached = expansionCache.withLock { $0.value(for: place.key) } != nil
+    guard positions.count <= Self.singleSymbolCountMax, !isCached else {
+      return try await expanded(place, within: reservation).map { sliver in
+        Dictionary(
+          uniqueKeysWithValues: positions.map { ($0, Array(sliver.symbol(at: $0))) })
+      }
+    }
+    switch await storedSliver(place) {
+    case .missing: return .missing
+    case .unknown(let reason): return .unknown(reason)
+    case .value(let sliver):
+      try reservation.grow(by: sliver.bytes.count)
+      let parameters = parameters
+      do {
+        return try await compute.run { () throws(SliverShapeError) in
+          var symbols: [Int: [UInt8]] = [:]
+          for position in positions {
+            let target = SliverIndex(UInt16(truncatingIfNeeded: position))
+            symbols[position] = try sliver.symbol(crossing: target, parameters: parameters)
+          }
+          return .value(symbols)
+        }
+      } catch {
+        logUnusable(place, "\(error)")
+        return .missing
+      }
+    }
+  }
+
+  /// From memory, or from the drive and by computing it.
+  func expanded(
+    _ place: SliverPlace, within reservation: Admission.Reservation
+  ) async throws -> Found<ExpandedSliver> {
+    if let cached = expansionCache.withLock({ $0.value(for: place.key) }) { return .value(cached) }
+    switch await storedSliver(place) {
+    case .missing: return .missing
+    case .unknown(let reason): return .unknown(reason)
+    case .value(let sliver):
+      let byteCount = parameters.shardCount * (sliver.symbolByteCount + 2 * Digest.byteCount)
+      try reservation.grow(by: sliver.bytes.count + byteCount)
+      guard let expanded = try await expand(sliver, of: place) else { return .missing }
+      expansionCache.withLock {
+        $0.insert(expanded, byteCount: sliver.bytes.count + byteCount, for: place.key)
+      }
+      return .value(expanded)
+    }
+  }
+
+  func storedSliver(_ place: SliverPlace) async -> Found<Sliver> {
+    let index = place.index(shardCount: parameters.shardCount)
+    return await drives.sliver(place.key, in: place.shard).map { stored in
+      Sliver(
+        axis: place.key.axis, index: index, symbolByteCount: stored.symbolByteCount,
+        bytes: stored.bytes)
+    }
+  }
+
+  /// Nil, and a word in the log, if the bytes on the drive are not the sliver that was stored.
+  private func expand(_ sliver: Sliver, of place: SliverPlace) async throws -> ExpandedSliver? {
+    let parameters = parameters
+    metrics.expansions.increment()
+    let problem: String
+    do {
+      let expanded = try await compute.run { () throws(SliverShapeError) in
+        try sliver.expanded(parameters: parameters)
+      }
+      let metadata = try await metadata(of: place.key.blob)
+      let expected = metadata?.metadata.hash(of: sliver.axis, at: sliver.index)
+      // Without metadata there is nothing to compare; the reader has its own.
+      if expected == nil || expected == expanded.root { return expanded }
+      problem = "its root does not match"
+    } catch let error as SliverShapeError {
+      problem = "\(error)"
+    }
+    logUnusable(place, problem)
+    return nil
+  }
+
+  private func logUnusable(_ place: SliverPlace, _ problem: String) {
+    logger.error(
+      "a stored sliver is not what was stored",
+      metadata: ["node": "\(id)", "sliver": "\(place.key)", "problem": "\(problem)"])
+  }
+}

@@ -1,0 +1,40 @@
+// StorageNodeConfiguration.swift
+//
+// The limits of a node. Whatever comes beyond one of them is refused with `unavailable` (try later
+// or elsewhere); nothing waits in a queue that can grow.
+
+package struct StorageNodeConfiguration: Sendable, Hashable {
+  /// Requests that run at once. Most wait for a drive or the registry, so more than threads; few
+  /// enough that the last one admitted still meets its deadline.
+  package var runningRequestCountMax = 256
+  /// Bytes of requests and answers held at once: a few dozen full batches.
+  package var runningByteCountMax = 384 << 20
+  /// Metadata kept in memory: 66 bytes a shard, so 500 blobs at n = 1000 and thousands below.
+  package var metadataCacheByteCountMax = 32 << 20
+  /// Expanded slivers with their trees. A reader that asks for a sliver's symbols one by one, as
+  /// repair does, finds it expanded.
+  package var expansionCacheByteCountMax = 32 << 20
+  /// How long a store waits for the cursor to reach its registration. Events arrive within
+  /// milliseconds; a node that is this far behind should be left alone.
+  package var registrationWaitMax = Duration.seconds(5)
+  /// No request runs longer, whatever deadline its sender gave.
+  package var requestDurationMax = Duration.seconds(120)
+  /// Registry look-ups of one request that run at once.
+  package var lookUpCountMax = 16
+  /// Blobs whose registrations are looked up for one step of the cursor.
+  package var eventBatchCountMax = 256
+  /// The cursor is saved after this many events or this long after an event; what lies between is
+  /// replayed after a crash, which does no harm.
+  package var eventCountBetweenSaves = 1024
+  package var choresDelay = Duration.seconds(5)
+  /// Deletes that failed on a drive and wait for the next try. Beyond it the cursor stands still.
+  package var pendingDeleteCountMax = 4096
+  package var retryDelayMin = Duration.milliseconds(100)
+  package var retryDelayMax = Duration.seconds(10)
+
+  /// How often drives are looked at for segments to compact: often enough that deleting makes room
+  /// while the operator watches, seldom enough to cost nothing.
+  package var compactionInterval = Duration.seconds(60)
+
+  package init() {}
+}

@@ -1,0 +1,219 @@
+// BlobCommands.swift
+//
+// store and read: blobs through the gateway, streamed both ways.
+
+import ArgumentParser
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// What the gateway says of a new blob; the names are the API's.
+struct StoredBlob: Codable {
+  struct NewlyCreated: Codable {
+    struct BlobObject: Codable {
+      struct Storage: Codable {
+        let endEpoch: UInt32
+        let storageSize: UInt64
+      }
+      let id: String
+      let blobId: String
+      let size: UInt64
+      let storage: Storage
+      let deletable: Bool
+    }
+    let blobObject: BlobObject
+  }
+  let newlyCreated: NewlyCreated
+}
+
+struct Store: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Store files as blobs and print their IDs.",
+    discussion: "`-` stores standard input. An upload counts only once its ID is printed.")
+
+  @Argument(help: "Files to store.") var files: [String]
+  @Option(help: "Keep for so many epochs (needs a cluster with an epoch duration to have an end).")
+  var epochs: UInt32?
+  @Flag(help: "Nobody may delete it before its end; needs --epochs.") var permanent = false
+  @OptionGroup var gateway: GatewayOption
+  @OptionGroup var output: JSONOption
+
+  struct Result: Codable {
+    let file: String
+    let blobId: String
+    let objectId: String
+    let size: UInt64
+    let storedSize: UInt64
+    let seconds: Double
+  }
+
+  func validate() throws {
+    guard !files.isEmpty else { throw ValidationError("name at least one file to store.") }
+    if permanent, epochs == nil {
+      throw ValidationError("--permanent needs --epochs: something undeletable must have an end.")
+    }
+  }
+
+  func run() async throws {
+    let calls = GatewayCalls(gateway)
+    var query: [String] = []
+    if let epochs { query.append("epochs=\(epochs)") }
+    if permanent { query.append("permanent=true") }
+    let path = "/v1/blobs" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
+    var results: [Result] = []
+    for file in files {
+      let start = ContinuousClock.now
+      let stored = try await store(file, path: path, calls: calls)
+      let elapsed = ContinuousClock.now - start
+      let object = stored.newlyCreated.blobObject
+      results.append(
+        Result(
+          file: file, blobId: object.blobId, objectId: object.id, size: object.size,
+          storedSize: object.storage.storageSize, seconds: elapsed / .seconds(1)))
+      if !output.json {
+        Output.line(
+          "\(object.blobId)  \(file)  \(humanByteCount(object.size)) in \(humanDuration(elapsed))")
+      }
+    }
+    if output.json { try Output.json(results) }
+  }
+
+  private func store(_ file: String, path: String, calls: GatewayCalls) async throws -> StoredBlob {
+    let source = file == "-" ? "/dev/stdin" : file
+    var isDirectory: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: source, isDirectory: &isDirectory) else {
+      throw CommandFailure("there is no file \(file).")
+    }
+    guard !isDirectory.boolValue else {
+      throw CommandFailure(
+        "\(file) is a directory; name the files in it, or store an archive of it.")
+    }
+    guard FileManager.default.isReadableFile(atPath: source) else {
+      throw CommandFailure("\(file) cannot be read; check its permissions.")
+    }
+    let byteCount = file == "-" ? nil : try regularFileByteCount(file)
+    let progress = ProgressBar(file, totalCount: byteCount ?? 0)
+    defer { progress.finish() }
+    let chunks = FileChunks(path: source, progress: progress)
+    return try await calls.json(
+      StoredBlob.self, .PUT, path,
+      body: .stream(chunks, length: byteCount.map { .known(Int64($0)) } ?? .unknown))
+  }
+}
+
+/// The length of a regular file; nil for pipes and devices, whose length nobody knows.
+func regularFileByteCount(_ path: String) throws -> UInt64? {
+  let attributes = try FileManager.default.attributesOfItem(
+    atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+  guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
+  return attributes[.size] as? UInt64
+}
+
+struct Read: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Read a blob, or a part of it.",
+    discussion: """
+      Without --out the bytes go to standard output. With --out they are written beside the target \
+      first and renamed when complete, so an interrupted read leaves no half file.
+      """)
+
+  @Argument(help: "The blob ID.") var id: String
+  @Option(help: ArgumentHelp("Write to this file.", valueName: "file")) var out: String?
+  @Option(
+    help: ArgumentHelp(
+      "Only these bytes, both ends included: 0-99, 100- or -50.", valueName: "a-b"))
+  var range: ByteRangeArgument?
+  @Flag(help: "Encode the blob again and compare its ID before the first byte is printed.")
+  var strict = false
+  @OptionGroup var gateway: GatewayOption
+  @OptionGroup var output: JSONOption
+
+  struct Result: Codable {
+    let blobId: String
+    let out: String
+    let size: Int
+    let seconds: Double
+  }
+
+  func validate() throws {
+    if output.json, out == nil {
+      throw ValidationError("--json needs --out: the bytes would mix with the JSON.")
+    }
+  }
+
+  func run() async throws {
+    let start = ContinuousClock.now
+    let calls = GatewayCalls(gateway)
+    let headers = range.map { [("Range", $0.header)] } ?? []
+    let path = "/v1/blobs/\(urlEscaped(id))" + (strict ? "?strict_consistency_check=true" : "")
+    let response = try await calls.send(.GET, path, headers: headers)
+    let expected = response.headers.first(name: "Content-Length").flatMap(UInt64.init)
+    let progress = ProgressBar(out ?? id, totalCount: expected ?? 0)
+    defer { progress.finish() }
+    let target = try OutputFile(path: out)
+    var byteCount = 0
+    do {
+      for try await buffer in response.body {
+        try target.write(Data(buffer.readableBytesView))
+        byteCount += buffer.readableBytes
+        progress.advance(by: buffer.readableBytes)
+      }
+      if let expected, UInt64(byteCount) != expected {
+        throw CommandFailure("the answer ended after \(byteCount) of \(expected) bytes; try again.")
+      }
+      try target.commit()
+    } catch {
+      target.abandon()
+      throw error
+    }
+    progress.finish()
+    let elapsed = ContinuousClock.now - start
+    if output.json, let out {
+      try Output.json(
+        Result(blobId: id, out: out, size: byteCount, seconds: elapsed / .seconds(1)))
+    } else if let out {
+      Output.note("\(out)  \(humanByteCount(byteCount)) in \(humanDuration(elapsed))")
+    }
+  }
+}
+
+/// Standard output, or a file that appears under its name only when complete.
+struct OutputFile {
+  private let handle: FileHandle
+  private let temporaryPath: String?
+  private let path: String?
+
+  init(path: String?) throws {
+    self.path = path
+    guard let path else {
+      handle = .standardOutput
+      temporaryPath = nil
+      return
+    }
+    let temporary = path + ".partial-\(ProcessInfo.processInfo.processIdentifier)"
+    guard FileManager.default.createFile(atPath: temporary, contents: nil),
+      let handle = FileHandle(forWritingAtPath: temporary)
+    else {
+      throw CommandFailure("cannot write \(path): is its directory there and writable?")
+    }
+    self.handle = handle
+    temporaryPath = temporary
+  }
+
+  func write(_ data: Data) throws { try handle.write(contentsOf: data) }
+
+  func commit() throws {
+    guard let path, let temporaryPath else { return }
+    try handle.close()
+    guard unsafe rename(temporaryPath, path) == 0 else {
+      throw CommandFailure("cannot rename \(temporaryPath) to \(path): error \(errno)")
+    }
+  }
+
+  func abandon() {
+    guard let temporaryPath else { return }
+    try? handle.close()
+    try? FileManager.default.removeItem(atPath: temporaryPath)
+  }
+}

@@ -1,0 +1,212 @@
+// LocalCluster+Administration.swift
+//
+// What the administration API may do to a local cluster: look, and take single nodes away and bring
+// them back. Every action may be repeated; one node changes one step at a time.
+
+import Cluster
+import ControlPlane
+import Drivers
+import Foundation
+import Gateway
+import RedStuff
+import World
+
+extension LocalCluster: ClusterAdministration {
+  /// A node that answers its health slower than this is shown as failing.
+  private static let healthDeadline = Duration.seconds(2)
+
+  func info() async throws(GatewayFailure) -> ClusterInfo {
+    let parameters = environment.committee.parameters
+    let epoch: Epoch
+    do {
+      epoch = try await registry.currentEpoch()
+    } catch {
+      throw GatewayFailure(.unavailable, "REGISTRY_UNAVAILABLE", "\(error)")
+    }
+    let n = parameters.shardCount
+    let k = parameters.primarySourceCount + parameters.secondarySourceCount
+    let shardCounts = description.members.map(\.shards.count)
+    return ClusterInfo(
+      name: "local", clusterId: "\(description.clusterID)", epoch: epoch,
+      epochSeconds: description.epochDuration.map { $0 / .seconds(1) }, shardCount: n,
+      faultyShardCountMax: parameters.faultyShardCountMax,
+      blobByteCountMax: parameters.blobByteCountMax,
+      expansion: Double(n * k) / Double(parameters.sourceSymbolCount),
+      readableNodeLossMax: nodeLossMax(shardCounts, within: 2 * parameters.faultyShardCountMax),
+      writableNodeLossMax: nodeLossMax(shardCounts, within: parameters.faultyShardCountMax),
+      nodes: description.members.map { member in
+        ClusterInfo.Node(
+          name: member.name, id: member.id.value, shardCount: member.shards.count,
+          address: serverAddress(of: member.id), region: member.topology.region,
+          zone: member.topology.zone, rack: member.topology.rack, host: member.topology.host)
+      })
+  }
+
+  func health() async throws(GatewayFailure) -> ClusterHealth {
+    var reports: [NodeReport] = []
+    for member in description.members { reports.append(await report(member)) }
+    let lost = reports.filter { $0.state != .running }.reduce(0) { $0 + $1.shardCount }
+    let f = environment.committee.parameters.faultyShardCountMax
+    return ClusterHealth(canRead: lost <= 2 * f, canWrite: lost <= f, nodes: reports)
+  }
+
+  func completeShardCount(of blob: BlobID) async throws(GatewayFailure) -> Int {
+    let deadline = environment.clock.now + Self.healthDeadline
+    return await withTaskGroup(of: Int.self) { group in
+      for member in description.members {
+        guard case .running = nodes[member.id] else { continue }
+        let pairs = environment.committee.pairs(of: blob, keptBy: member.id)
+        group.addTask { [transport = transport.transport] in
+          var count = 0
+          for pair in pairs {
+            var isComplete = true
+            for axis in SliverAxis.allCases where isComplete {
+              let answer = try? await transport.send(
+                .sliverStatus(blob, pair, axis), to: member.id, deadline: deadline)
+              isComplete = answer == .storedStatus(.stored)
+            }
+            if isComplete { count += 1 }
+          }
+          return count
+        }
+      }
+      var count = 0
+      for await complete in group { count += complete }
+      return count
+    }
+  }
+
+  func stop(node name: String) async throws(GatewayFailure) -> NodeReport {
+    let member = try member(name)
+    switch nodes[member.id] {
+    case .changing: throw busy(name)
+    case .running, .failed, .stopped, nil: break
+    }
+    do {
+      try directory.writeDurably(Data(), to: directory.stoppedMarker(of: name))
+    } catch {
+      throw internalFailure("\(name) was not stopped: \(error)")
+    }
+    await stopNode(member.id)
+    if case .failed = nodes[member.id] { nodes[member.id] = .stopped }
+    return await report(member)
+  }
+
+  func start(node name: String) async throws(GatewayFailure) -> NodeReport {
+    let member = try member(name)
+    switch nodes[member.id] {
+    case .changing: throw busy(name)
+    case .running: return await report(member)
+    case .failed, .stopped, nil: break
+    }
+    do {
+      let marker = directory.stoppedMarker(of: name)
+      if directory.exists(marker) {
+        try FileManager.default.removeItem(at: marker)
+        try directory.syncDirectory(directory.node(name))
+      }
+    } catch {
+      throw internalFailure("\(name) was not started: \(error)")
+    }
+    await startNode(member)
+    return await report(member)
+  }
+
+  func wipe(node name: String) async throws(GatewayFailure) -> NodeReport {
+    let member = try member(name)
+    switch nodes[member.id] {
+    case .changing: throw busy(name)
+    case .running:
+      throw GatewayFailure(
+        .failedPrecondition, "NODE_RUNNING",
+        "\(name) runs; stop it first with `walrus cluster stop \(name)`, then wipe it")
+    case .failed, .stopped, nil: break
+    }
+    let before = nodes[member.id] ?? .stopped
+    nodes[member.id] = .changing
+    defer { nodes[member.id] = before }
+    do {
+      let drive = directory.drive(0, of: name)
+      if directory.exists(drive) { try FileManager.default.removeItem(at: drive) }
+      try await LocalNode.initialiseDrive(
+        0, of: name, node: member.id, cluster: description.clusterID, in: directory)
+    } catch {
+      throw internalFailure("\(name) was wiped in part: \(error); wipe it again")
+    }
+    nodes[member.id] = before
+    return await report(member)
+  }
+
+  /// How many nodes may go, whichever they are, before more than `shardCountMax` shards are gone.
+  private nonisolated func nodeLossMax(_ shardCounts: [Int], within shardCountMax: Int) -> Int {
+    var lost = 0
+    var count = 0
+    for shards in shardCounts.sorted(by: >) {
+      lost += shards
+      if lost > shardCountMax { break }
+      count += 1
+    }
+    return count
+  }
+
+  private nonisolated func member(_ name: String) throws(GatewayFailure) -> CommitteeMember {
+    if let member = description.members.first(where: { $0.name == name }) { return member }
+    throw GatewayFailure(
+      .notFound, "NODE_NOT_FOUND",
+      "there is no node `\(name)`; the nodes are \(description.members.map(\.name).joined(separator: ", "))"
+    )
+  }
+
+  private nonisolated func busy(_ name: String) -> GatewayFailure {
+    GatewayFailure(
+      .unavailable, "NODE_BUSY", "\(name) is being started, stopped or wiped; try again in a moment"
+    )
+  }
+
+  private nonisolated func internalFailure(_ message: String) -> GatewayFailure {
+    GatewayFailure(.internalError, "INTERNAL_ERROR", message)
+  }
+
+  private func serverAddress(of id: NodeID) -> String {
+    if case .running(_, let server?) = nodes[id] { server.address } else { "" }
+  }
+
+  private func report(_ member: CommitteeMember) async -> NodeReport {
+    var report = NodeReport(
+      name: member.name, id: member.id.value, state: .stopped, shardCount: member.shards.count)
+    switch nodes[member.id] {
+    case .running: break
+    case .failed(let reason):
+      report.state = .failing
+      report.problems = ["\(member.name) did not start: \(reason)"]
+      return report
+    case .changing:
+      report.problems = ["\(member.name) is being started, stopped or wiped"]
+      return report
+    case .stopped, nil: return report
+    }
+    let answer: NodeResponse
+    do {
+      answer = try await transport.transport.send(
+        .health(detailed: true), to: member.id,
+        deadline: environment.clock.now + Self.healthDeadline)
+    } catch {
+      report.state = .failing
+      report.problems = ["\(member.name) does not answer: \(error)"]
+      return report
+    }
+    guard case .health(let health) = answer, let detail = health.detail else {
+      report.state = .failing
+      report.problems = ["\(member.name) answered its health with something else: \(answer)"]
+      return report
+    }
+    report.state = detail.driveProblems.isEmpty ? .running : .failing
+    report.sliverCount = detail.sliverCount
+    report.storedByteCount = detail.storedByteCount
+    report.freeByteCount = detail.freeByteCount
+    report.totalByteCount = detail.totalByteCount
+    report.rottenCount = detail.rottenCount
+    report.problems = detail.driveProblems
+    return report
+  }
+}

@@ -1,0 +1,36 @@
+// Walrus.swift
+//
+// The command: one binary that is the cluster, its client and its tools. Each subcommand sits in the
+// file of its group; this one lists them.
+
+import ArgumentParser
+
+@main
+struct Walrus: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "walrus",
+    abstract: "A self-healing blob store: erasure-coded in two dimensions, on your own disks.",
+    discussion: """
+      Start a cluster on this machine with `walrus up`, then use `walrus store FILE` and
+      `walrus read ID` from another terminal, or PUT and GET http://127.0.0.1:31415/v1/blobs.
+      """,
+    version: "0.1.0",
+    subcommands: [],
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Cluster:", subcommands: [Up.self, Health.self, Info.self, ClusterCommand.self]),
+      CommandGroup(
+        name: "Blobs:",
+        subcommands: [Store.self, Read.self, List.self, Status.self, Extend.self, Delete.self]),
+      CommandGroup(
+        name: "Offline tools:",
+        subcommands: [BlobIDCommand.self, Encode.self, Decode.self, Bench.self]),
+    ])
+}
+
+/// Something the user can mend; printed as it stands.
+struct CommandFailure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}

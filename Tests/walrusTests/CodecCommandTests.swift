@@ -1,0 +1,75 @@
+// CodecCommandTests.swift
+//
+// blob-id, encode and decode on real files, with slivers lost and spoilt.
+
+import Foundation
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(5))) struct CodecCommandTests {
+  @Test(arguments: [0, 1, 26, 50_000])
+  func `an encoded file decodes from what is left and good`(byteCount: Int) async throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.makeFile("f", byteCount: byteCount)
+    let encoded = try await WalrusProcess.run([
+      "encode", file, "--shards", "7", "--out", folder.path("enc"),
+    ])
+    #expect(encoded.status == 0)
+    let named = try await WalrusProcess.run(["blob-id", file, "--shards", "7"])
+    #expect(named.output == encoded.output)
+    // n = 7: any 3 primary slivers do. Take four away, one of the other axis is spoilt.
+    for index in [0, 2, 3, 6] {
+      try FileManager.default.removeItem(atPath: folder.path("enc/primary/0000\(index)"))
+    }
+    let decoded = try await WalrusProcess.run([
+      "decode", folder.path("enc"), "--out", folder.path("out"),
+    ])
+    #expect(decoded.status == 0)
+    #expect(folder.contents("out") == folder.contents("f"))
+    // One primary more is gone: now the secondary slivers must do, and one of seven is bad.
+    try FileManager.default.removeItem(atPath: folder.path("enc/primary/00001"))
+    try Data("bad".utf8).write(to: URL(fileURLWithPath: folder.path("enc/secondary/00004")))
+    let fromColumns = try await WalrusProcess.run([
+      "decode", folder.path("enc"), "--out", folder.path("out2"),
+    ])
+    #expect(fromColumns.status == 0)
+    #expect(fromColumns.output.contains("secondary slivers"))
+    #expect(fromColumns.output.contains("1 bad"))
+    #expect(folder.contents("out2") == folder.contents("f"))
+  }
+
+  @Test func `too few slivers and damaged metadata are said plainly`() async throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.makeFile("f", byteCount: 500)
+    let enc = folder.path("enc")
+    _ = try await WalrusProcess.run(["encode", file, "--shards", "4", "--out", enc])
+    for index in 0..<3 {
+      try FileManager.default.removeItem(atPath: "\(enc)/primary/0000\(index)")
+    }
+    for index in 0..<2 {
+      try FileManager.default.removeItem(atPath: "\(enc)/secondary/0000\(index)")
+    }
+    let tooFew = try await WalrusProcess.run(["decode", enc, "--out", folder.path("out")])
+    #expect(tooFew.status != 0)
+    #expect(tooFew.errors.contains("1 good primary slivers (0 bad) where 2 are needed"))
+    #expect(folder.contents("out") == nil)
+    try Data([0, 1, 2]).write(to: URL(fileURLWithPath: enc + "/metadata"))
+    let damaged = try await WalrusProcess.run(["decode", enc, "--out", folder.path("out")])
+    #expect(damaged.status != 0 && damaged.errors.contains("is damaged"))
+  }
+
+  @Test func `an output directory that is not empty is left alone`() async throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.makeFile("f", byteCount: 10)
+    let refused = try await WalrusProcess.run([
+      "encode", file, "--shards", "4", "--out", folder.url.path,
+    ])
+    #expect(refused.status != 0 && refused.errors.contains("is not empty"))
+  }
+
+  @Test func `a file above the limit is refused with the limit`() async throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.makeFile("f", byteCount: 400_000)
+    let refused = try await WalrusProcess.run(["blob-id", file, "--shards", "4"])
+    #expect(refused.status != 0 && refused.errors.contains("384.0 KiB"))
+  }
+}
