@@ -9,7 +9,7 @@ demo: build  ## Store a real file, lose nodes, read it back; ends by itself.
 	@Scripts/demo $(WALRUS)
 
 test: lint build-tests  ## Layout, import rules, and all tests.
-	@swift test $(SWIFT_BUILD_FLAGS) --skip-build --disable-xctest
+	@Scripts/test $(SWIFT_BUILD_FLAGS) --skip-build --disable-xctest
 
 up: build  ## A local cluster on ./walrus-data and 127.0.0.1:31415.
 	@$(WALRUS) up

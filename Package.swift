@@ -82,8 +82,7 @@ let package = Package(
     module(
       "Gateway",
       [
-        "RedStuff", "Cluster", "World", "ControlPlane", "BlobClient", "Drivers", logging,
-        coreMetrics,
+        "RedStuff", "Cluster", "World", "ControlPlane", "BlobClient", logging, coreMetrics,
         httpTypes, hummingbirdCore,
       ] + nio),
     .executableTarget(

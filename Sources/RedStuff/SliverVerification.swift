@@ -12,6 +12,21 @@ package enum SliverVerificationError: Error, Hashable {
   case rootMismatch(axis: SliverAxis, index: SliverIndex)
 }
 
+extension SliverVerificationError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .indexOutOfRange(let index, let shardCount):
+      "\(index) does not exist among \(shardCount)"
+    case .byteCountMismatch(let byteCount, let expected):
+      "it has \(byteCount) bytes where the metadata says \(expected)"
+    case .symbolByteCountMismatch(let symbolByteCount, let expected):
+      "its symbols have \(symbolByteCount) bytes where the metadata says \(expected)"
+    case .rootMismatch(let axis, let index):
+      "the bytes of \(axis) \(index) do not have the hash in the metadata"
+    }
+  }
+}
+
 extension Sliver {
   /// Throws unless this is the sliver that the metadata describes. Cost: one line of the code, and
   /// 2n hashes.

@@ -35,6 +35,31 @@ package enum SliverStoreError: Error, Equatable, Sendable {
   case closed
 }
 
+extension SliverStoreError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .disk(let error): "the drive failed: \(error)"
+    case .index(let error): "the index failed: \(error.message); reopening rebuilds it"
+    case .full(let free, let needed):
+      "\(needed) bytes are needed and \(free) are free; delete blobs or add space"
+    case .absentDrive:
+      "there is no drive marker: the drive is not mounted, or was replaced by an empty one"
+    case .alreadyInitialised(let file): "the drive is in use already: it holds \(file)"
+    case .damagedMarker(let file):
+      "the drive marker \(file) is damaged; restore it from a backup"
+    case .foreignDrive(let cluster, let node): "the drive belongs to \(node) of cluster \(cluster)"
+    case .unsupportedVersion(let found, let supported):
+      "the drive has format version \(found), this program knows \(supported); use a newer program"
+    case .readOnly(let reason): "no writes until the node is restarted: \(reason)"
+    case .invalidRecord(let reason): "the record is invalid: \(reason)"
+    case .symbolsOutOfRange(let range, let symbolCount):
+      "symbols \(range) were asked of a sliver of \(symbolCount)"
+    case .cancelled: "cancelled"
+    case .closed: "the drive is closed"
+    }
+  }
+}
+
 /// Names one sliver: the blob, its pair, and which of the pair's two slivers.
 package struct SliverKey: Hashable, Sendable {
   package var blob: BlobID

@@ -26,6 +26,20 @@ package enum StorageNodeError: Error, Equatable, Sendable {
   case alreadyRunning
 }
 
+extension StorageNodeError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .foreignRegistry(let found, let own):
+      "the control store is of cluster \(found.map { "\($0)" } ?? "none"), this node of \(own); connect "
+        + "it to its own"
+    case .registryBehind(let revision, let cursor):
+      "the control store is at \(revision), this node has followed it to \(cursor); was an old backup "
+        + "restored? Nothing was deleted"
+    case .alreadyRunning: "the node follows the registry already"
+    }
+  }
+}
+
 extension StorageNode {
   /// Follows the registry from the saved cursor until the task is cancelled. Failures of the
   /// registry and of drives are waited out.

@@ -6,6 +6,8 @@
 // What survives a crash: bytes written before the last `sync` that returned without an error, under
 // names that were made durable by `syncDirectory`. Everything else may be there, in part, or not.
 // After a failed `sync` nothing written since the last good one may be trusted.
+//
+// A call runs to its end even if its task is cancelled: one write may serve many callers.
 
 /// Why a drive did not do what it was asked to.
 package enum DiskError: Error, Equatable, Sendable {
@@ -17,6 +19,20 @@ package enum DiskError: Error, Equatable, Sendable {
   case endOfFile(file: String, offset: Int, count: Int)
   /// The drive said no; `code` is the system's error number. Never a reason to delete anything.
   case failed(file: String, operation: String, code: Int32)
+}
+
+extension DiskError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .notFound(let file): "there is no file \(file)"
+    case .alreadyExists(let file): "the file \(file) exists already"
+    case .full(let file): "no space is left to write \(file)"
+    case .endOfFile(let file, let offset, let count):
+      "the file \(file) ends before \(count) bytes at \(offset)"
+    case .failed(let file, let operation, let code):
+      "\(operation) of \(file.isEmpty ? "the drive" : file) failed with system error \(code)"
+    }
+  }
 }
 
 package protocol Disk: Sendable {

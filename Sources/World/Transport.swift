@@ -16,6 +16,17 @@ package enum TransportError: Error, Equatable, Sendable {
   case cancelled
 }
 
+extension TransportError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .unreachable(_, let reason): "out of reach: \(reason)"
+    case .deadlineExceeded: "no answer in time"
+    case .malformedAnswer(_, let reason): "its answer cannot be read: \(reason)"
+    case .cancelled: "cancelled"
+    }
+  }
+}
+
 package protocol Transport: Sendable {
   func send(_ request: NodeRequest, to node: NodeID, deadline: Instant)
     async throws(TransportError) -> NodeResponse

@@ -39,7 +39,7 @@ struct Up: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Most bytes a node's drive may take, e.g. 10GiB.", valueName: "size"))
   var driveCapacity: ByteCountArgument?
   @Option(
-    help: ArgumentHelp("Memory for uploads under way (default: 1GiB).", valueName: "size"))
+    help: ArgumentHelp("Memory for uploads under way (default: 2GiB).", valueName: "size"))
   var uploadMemory: ByteCountArgument?
   @Option(help: ArgumentHelp("Another host name of this gateway; repeatable.", valueName: "name"))
   var hostName: [String] = []
