@@ -5,6 +5,7 @@
 
 package import Cluster
 import ControlPlane
+import Logging
 package import RedStuff
 import World
 
@@ -95,8 +96,22 @@ extension BlobClient {
     case .failure(let error):
       started.task.cancel()
       await started.task.value
+      await giveUp(upload.initialState.registration)
       throw error
     }
+  }
+
+  /// Ends the registration of a store that failed; its deadline would, but an hour later. In a task of
+  /// its own, since the caller may have been cancelled.
+  private func giveUp(_ registration: Registration) async {
+    let services = services
+    await Task {
+      do {
+        try await services.registry.giveUp(registration.object, of: registration.blob)
+      } catch {
+        services.logger.notice("a failed registration stays until its deadline: \(error)")
+      }
+    }.value
   }
 
   private func prepare(

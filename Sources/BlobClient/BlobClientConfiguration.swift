@@ -11,7 +11,7 @@ package struct BlobClientConfiguration: Sendable {
   // Reading.
   /// Payload that a read fetches at once. Two windows exist at a time, one being fetched and one
   /// being delivered. Large enough that a round trip does not matter.
-  package var windowByteCount = 16 << 20
+  package var windowByteCount = 8 << 20
   /// The longest piece given to the receiver.
   package var sinkByteCountMax = 1 << 20
   /// Requests of one read under way.

@@ -55,7 +55,7 @@ struct Upload: Sendable {
         case .answered(let node, let result): answered(node, result, &run, in: &group)
         case .retry(let node):
           run.restingCount -= 1
-          run.ready.append(node)
+          if run.state.mayGoOn(node) { run.ready.append(node) }
         case .storeDeadline where !run.toldQuorum: return error(run)
         case .tailDeadline: return nil
         case .storeDeadline, .dropped: break

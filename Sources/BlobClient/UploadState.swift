@@ -112,6 +112,12 @@ struct UploadState: Sendable {
     return possible >= requiredShardCount
   }
 
+  /// Whether another try makes sense: a node that failed again and again is waited for only as long
+  /// as the certificate may depend on it.
+  func mayGoOn(_ node: Int) -> Bool {
+    !hasQuorum || nodes[node].failureCount < attemptCountMax
+  }
+
   /// Why each node that has not confirmed has not.
   var reasons: [NodeID: String] {
     var reasons: [NodeID: String] = [:]
@@ -189,6 +195,8 @@ struct UploadState: Sendable {
   private mutating func retry(_ node: Int, _ reason: String) -> Step {
     nodes[node].failureCount += 1
     nodes[node].lastReason = reason
+    // A dead node must not hold the memory of every store for the whole tail.
+    if hasQuorum, nodes[node].failureCount >= attemptCountMax { return fail(node, reason) }
     return .retry
   }
 

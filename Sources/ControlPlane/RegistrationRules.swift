@@ -97,6 +97,11 @@ struct RegistrationRules {
     return extended
   }
 
+  /// The record once its uploader has given up; nil if it is certified or has ended.
+  func givingUp(_ record: RegistrationRecord) -> RegistrationRecord? {
+    record.registration.state == .registered ? record.ended(.abandoned, at: now) : nil
+  }
+
   /// The record once abandoned; nil unless it is uncertified past its deadline.
   func abandoning(_ record: RegistrationRecord) -> RegistrationRecord? {
     guard record.registration.state == .registered,

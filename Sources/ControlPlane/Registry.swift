@@ -114,6 +114,17 @@ package final class Registry: Sendable {
     throw .conflict("certify blob \(blob)", attempts: Self.attemptCountMax)
   }
 
+  /// Ends a registration whose upload failed, so that it takes no room until its deadline. One that
+  /// is certified, or has ended, stays as it is.
+  package func giveUp(_ object: ObjectID, of blob: BlobID) async throws(RegistryError) {
+    let rules = rules(try await state(fresh: false))
+    _ = try await change(
+      [RegistrationKey(blob: blob, object: object)], "give up blob \(blob)"
+    ) { (stored) throws(RegistryError) -> RegistrationStep? in
+      rules.givingUp(stored.record).map { RegistrationStep(before: stored, after: $0) }
+    }
+  }
+
   /// Moves the end of one registration: of `object`, else of the certified one that ends last.
   package func extend(blob: BlobID, object: ObjectID?, byEpochs epochs: UInt32)
     async throws(RegistryError) -> Registration

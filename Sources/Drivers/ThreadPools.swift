@@ -37,6 +37,9 @@ final class BlockingThreads: Sendable {
 
 /// Threads for encoding and hashing.
 package final class ComputeThreads: Compute {
+  /// Long against the microseconds of a hand-over, short against what a reader notices.
+  private static let turnDuration = Duration.milliseconds(5)
+
   package let width: Int
   private let threads: BlockingThreads
 
@@ -57,8 +60,15 @@ package final class ComputeThreads: Compute {
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<min(width, count) {
         group.addTask { [threads] in
-          await threads.run {
-            while let index = next.take(below: count) { job(index) }
+          // A turn ends after a while, so that small work does not wait for a large encoding.
+          while !next.isExhausted(below: count) {
+            await threads.run {
+              let end = ContinuousClock.now + Self.turnDuration
+              repeat {
+                guard let index = next.take(below: count) else { return }
+                job(index)
+              } while ContinuousClock.now < end
+            }
           }
         }
       }
@@ -67,6 +77,8 @@ package final class ComputeThreads: Compute {
 
   private final class Counter: Sendable {
     private let value = Mutex(0)
+
+    func isExhausted(below bound: Int) -> Bool { value.withLock { $0 >= bound } }
 
     func take(below bound: Int) -> Int? {
       value.withLock { value in

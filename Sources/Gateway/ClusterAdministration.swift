@@ -55,6 +55,8 @@ package struct ClusterInfo: Codable, Equatable, Sendable {
   /// Shards that may be lost or lying while writes and repair go on.
   package var faultyShardCountMax: Int
   package var blobByteCountMax: UInt64
+  /// The largest blob that the memory for uploads admits.
+  package var uploadByteCountMax: UInt64
   /// Bytes kept per byte stored, for large blobs.
   package var expansion: Double
   /// Any so many nodes may be lost and everything certified on all shards stays readable.
@@ -65,8 +67,8 @@ package struct ClusterInfo: Codable, Equatable, Sendable {
 
   package init(
     name: String, clusterId: String, epoch: UInt32, epochSeconds: Double?, shardCount: Int,
-    faultyShardCountMax: Int, blobByteCountMax: UInt64, expansion: Double,
-    readableNodeLossMax: Int, writableNodeLossMax: Int, nodes: [Node]
+    faultyShardCountMax: Int, blobByteCountMax: UInt64, uploadByteCountMax: UInt64,
+    expansion: Double, readableNodeLossMax: Int, writableNodeLossMax: Int, nodes: [Node]
   ) {
     self.name = name
     self.clusterId = clusterId
@@ -75,6 +77,7 @@ package struct ClusterInfo: Codable, Equatable, Sendable {
     self.shardCount = shardCount
     self.faultyShardCountMax = faultyShardCountMax
     self.blobByteCountMax = blobByteCountMax
+    self.uploadByteCountMax = uploadByteCountMax
     self.expansion = expansion
     self.readableNodeLossMax = readableNodeLossMax
     self.writableNodeLossMax = writableNodeLossMax
@@ -102,10 +105,23 @@ package struct NodeReport: Codable, Equatable, Sendable {
     case failing
   }
 
+  /// A shard as its node sees it: `ready`, `readOnly`, `inRecovery` (its drive is gone), `unknown`.
+  package struct Shard: Codable, Equatable, Sendable {
+    package var shard: Int
+    package var state: String
+
+    package init(shard: Int, state: String) {
+      self.shard = shard
+      self.state = state
+    }
+  }
+
   package var name: String
   package var id: UInt16
   package var state: State
   package var shardCount: Int
+  /// Every shard of the node; empty while it does not answer.
+  package var shards: [Shard] = []
   package var sliverCount: Int
   package var storedByteCount: Int
   package var freeByteCount: Int

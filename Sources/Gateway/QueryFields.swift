@@ -34,6 +34,11 @@ struct QueryFields {
     fields.first { $0.name == name && !$0.value.isEmpty }?.value
   }
 
+  /// Whether the field is there but empty, as an unset variable of a script leaves it.
+  func isEmpty(_ name: String) -> Bool {
+    fields.contains { $0.name == name && $0.value.isEmpty }
+  }
+
   func flag(_ name: String) throws(GatewayFailure) -> Bool {
     switch text(name) {
     case nil, "false": return false

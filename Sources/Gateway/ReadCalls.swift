@@ -134,10 +134,13 @@ extension Gateway {
       body: .stream(byteCount: byteCount) { [reads, uploads, service, metrics] queue in
         let turn = try await reads.hold(1)
         defer { turn.release() }
-        // A strict read encodes the whole blob again, which takes the memory of a store.
-        let memory = try await uploads.hold(
-          check == .strict ? service.storeByteCount(forBlobOf: Int(clamping: blobByteCount)) : 0)
-        defer { memory.release() }
+        // A strict read encodes the whole blob again, which takes the memory of a store. Others must
+        // not even queue behind uploads.
+        let memory =
+          check == .strict
+          ? try await uploads.hold(
+            service.storeByteCount(forBlobOf: Int(clamping: blobByteCount))) : nil
+        defer { memory?.release() }
         try await service.read(blob, range: range, check: check) { bytes in
           try await queue.send(bytes)
           metrics.sent(byteCount: bytes.count)
@@ -167,6 +170,9 @@ package struct DeletionReply: Codable, Equatable, Sendable {
 
 extension QueryFields {
   func object() throws(GatewayFailure) -> ObjectID? {
+    guard !isEmpty("object") else {
+      throw .malformed("`object` is empty: name a registration, or leave it out to mean all")
+    }
     guard let text = text("object") else { return nil }
     guard let object = ObjectID(text: text) else {
       throw .malformed("`object` is 0x and 64 hexadecimal digits, not `\(text.prefix(80))`")

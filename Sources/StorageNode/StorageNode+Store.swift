@@ -45,7 +45,17 @@ extension StorageNode {
       let wanted = zip(entries, stored).compactMap { entry, result in
         entry.wantsConfirmation && (try? result.get()) != nil ? entry.blob : nil
       }
-      let isWhole = try await checkWhole(Array(Set(wanted)))
+      var isWhole = try await checkWhole(Array(Set(wanted)))
+      // Who only asks for a confirmation would not send again what rotted: look at the bytes.
+      for entry in entries where entry.slivers.isEmpty {
+        guard case .success? = isWhole[entry.blob] else { continue }
+        let badCount = try await indicesOfNew(places(of: entry.blob)).count
+        if badCount > 0 {
+          isWhole[entry.blob] = .failure(
+            NodeFailure(
+              .missingSlivers, "\(id) cannot read \(badCount) slivers of blob \(entry.blob)"))
+        }
+      }
       return zip(entries, stored).map { entry, result in
         switch result {
         case .failure(let failure): .refused(failure)

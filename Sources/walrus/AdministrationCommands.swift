@@ -140,6 +140,7 @@ struct Info: AsyncParsableCommand {
       ["shards", "\(info.shardCount), \(info.faultyShardCountMax) may be lost or lying"],
       ["epoch", "\(info.epoch), \(epoch)"],
       ["largest blob", humanByteCount(info.blobByteCountMax)],
+      ["largest upload", "\(humanByteCount(info.uploadByteCountMax)) with the memory for uploads"],
       ["stored per byte", "\(Double(Int(info.expansion * 100)) / 100) bytes"],
       ["reads survive", "any \(info.readableNodeLossMax) nodes"],
       ["writes survive", "any \(info.writableNodeLossMax) nodes"],
@@ -147,12 +148,19 @@ struct Info: AsyncParsableCommand {
   }
 }
 
+/// `10 ready`, `3 ready, 7 readOnly`; the bare count of a node that does not answer.
+private func shardText(_ node: NodeReport) -> String {
+  guard !node.shards.isEmpty else { return "\(node.shardCount)" }
+  let counts = Dictionary(grouping: node.shards, by: \.state).mapValues(\.count)
+  return counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+}
+
 /// The header and rows of a node table.
 private func nodeRows(_ nodes: [NodeReport]) -> [[String]] {
   [["node", "state", "shards", "slivers", "stored", "free", "rotten", ""]]
     + nodes.map { node in
       [
-        node.name, node.state.rawValue, "\(node.shardCount)", "\(node.sliverCount)",
+        node.name, node.state.rawValue, shardText(node), "\(node.sliverCount)",
         humanByteCount(node.storedByteCount), humanByteCount(node.freeByteCount),
         "\(node.rottenCount)", node.problems.joined(separator: "; "),
       ]

@@ -102,12 +102,19 @@ struct Store: AsyncParsableCommand {
   }
 }
 
+private func fileType(_ path: String) throws -> FileAttributeType? {
+  let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+  return try FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
+}
+
 /// The length of a regular file; nil for pipes and devices, whose length nobody knows.
 func regularFileByteCount(_ path: String) throws -> UInt64? {
   let attributes = try FileManager.default.attributesOfItem(
     atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
   guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
-  return attributes[.size] as? UInt64
+  // Files of the kernel say 0 and have content all the same.
+  let byteCount = attributes[.size] as? UInt64
+  return byteCount == 0 ? nil : byteCount
 }
 
 struct Read: AsyncParsableCommand {
@@ -122,7 +129,7 @@ struct Read: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Write to this file.", valueName: "file")) var out: String?
   @Option(
     help: ArgumentHelp(
-      "Only these bytes, both ends included: 0-99, 100- or -50.", valueName: "a-b"))
+      "Only these bytes, both ends included: --range=0-99, =100- or =-50.", valueName: "a-b"))
   var range: ByteRangeArgument?
   @Flag(help: "Encode the blob again and compare its ID before the first byte is printed.")
   var strict = false
@@ -178,20 +185,38 @@ struct Read: AsyncParsableCommand {
   }
 }
 
-/// Standard output, or a file that appears under its name only when complete.
+/// Standard output, a pipe or device, or a file that appears under its name only when complete.
 struct OutputFile {
   private let handle: FileHandle
   private let temporaryPath: String?
   private let path: String?
 
   init(path: String?) throws {
-    self.path = path
     guard let path else {
+      self.path = nil
       handle = .standardOutput
       temporaryPath = nil
       return
     }
-    let temporary = path + ".partial-\(ProcessInfo.processInfo.processIdentifier)"
+    var isDirectory: ObjCBool = false
+    if unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
+      guard !isDirectory.boolValue else {
+        throw CommandFailure("\(path) is a directory; name a file in it.")
+      }
+      if try fileType(path) != .typeRegular {
+        guard let handle = FileHandle(forWritingAtPath: path) else {
+          throw CommandFailure("cannot write \(path): check its permissions.")
+        }
+        self.handle = handle
+        self.path = path
+        temporaryPath = nil
+        return
+      }
+    }
+    // A link stays a link: what it points to is replaced.
+    let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    self.path = target
+    let temporary = target + ".partial-\(ProcessInfo.processInfo.processIdentifier)"
     guard FileManager.default.createFile(atPath: temporary, contents: nil),
       let handle = FileHandle(forWritingAtPath: temporary)
     else {

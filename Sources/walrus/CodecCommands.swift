@@ -26,11 +26,19 @@ struct ShardsOption: ParsableArguments {
   }
 }
 
-/// Runs an encoder's phases on all cores.
-func run(_ phases: [JobPhase], on compute: any Compute) async {
-  for phase in phases {
-    await compute.runAll(count: phase.jobCount) { phase.run($0) }
+/// Runs the phases of an encoder or decoder on all cores, each phase an equal part of the bar.
+func run(
+  _ phases: [JobPhase], on compute: any Compute, showing label: String? = nil, byteCount: UInt64 = 0
+) async {
+  let progress = label.map { ProgressBar($0, totalCount: byteCount) }
+  for phase in phases where phase.jobCount > 0 {
+    let share = Int(byteCount) / phases.count / phase.jobCount
+    await compute.runAll(count: phase.jobCount) { job in
+      phase.run(job)
+      progress?.advance(by: share)
+    }
   }
+  progress?.finish()
 }
 
 /// The parts of a file, one after the other, with its size checked first.
@@ -41,7 +49,14 @@ func readBlob(_ path: String, parameters: EncodingParameters) throws -> [[UInt8]
   defer { try? handle.close() }
   var pieces: [[UInt8]] = []
   var byteCount: UInt64 = 0
-  while let data = try handle.read(upToCount: 8 << 20), !data.isEmpty {
+  while true {
+    let data: Data?
+    do {
+      data = try handle.read(upToCount: 8 << 20)
+    } catch {
+      throw CommandFailure("cannot read \(path): is it a file?")
+    }
+    guard let data, !data.isEmpty else { return pieces }
     byteCount += UInt64(data.count)
     guard byteCount <= parameters.blobByteCountMax else {
       throw CommandFailure(
@@ -50,7 +65,6 @@ func readBlob(_ path: String, parameters: EncodingParameters) throws -> [[UInt8]
     }
     pieces.append([UInt8](data))
   }
-  return pieces
 }
 
 struct BlobIDCommand: AsyncParsableCommand {
@@ -74,7 +88,8 @@ struct BlobIDCommand: AsyncParsableCommand {
       pieces: try readBlob(file, parameters: parameters), parameters: parameters,
       output: .identityOnly)
     await walrus.run(
-      encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount))
+      encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount),
+      showing: "encoding", byteCount: encoder.blobByteCount)
     let metadata = encoder.finishIdentity()
     if output.json {
       try Output.json(
@@ -138,7 +153,8 @@ struct Encode: AsyncParsableCommand {
     }
     let encoder = try BlobEncoder(pieces: pieces, parameters: parameters)
     await walrus.run(
-      encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount))
+      encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount),
+      showing: "encoding", byteCount: encoder.blobByteCount)
     let encoded = encoder.finish()
 
     let n = parameters.shardCount

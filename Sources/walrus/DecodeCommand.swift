@@ -12,8 +12,8 @@ struct Decode: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Rebuild a file from a directory of slivers.",
     discussion: """
-      Needs DIR/metadata and any k1 good primary or k2 good secondary slivers (`walrus info` and \
-      ARCHITECTURE.md say how many that is). Every sliver is checked against the metadata, and the \
+      Needs DIR/metadata and any k1 = n - 2f good primary or k2 = n - f good secondary slivers, where \
+      f = (n - 1) / 3. Every sliver that is used is checked against the metadata, and the \
       result against the blob ID.
       """)
 
@@ -33,7 +33,6 @@ struct Decode: AsyncParsableCommand {
   /// Slivers that were looked at, and what was wrong with the others.
   private struct Harvest {
     var good: [Sliver] = []
-    var missingCount = 0
     var badCount = 0
   }
 
@@ -78,7 +77,7 @@ struct Decode: AsyncParsableCommand {
     }
   }
 
-  /// Reads slivers of one axis until enough are good, checking batches on all cores.
+  /// Reads slivers of one axis until enough are good; those of a batch share transforms.
   private func gather(
     _ axis: SliverAxis, from encoded: EncodedDirectory, metadata: VerifiedBlobMetadata,
     compute: any Compute
@@ -101,8 +100,6 @@ struct Decode: AsyncParsableCommand {
             axis: axis, index: SliverIndex(UInt16(index)),
             symbolByteCount: metadata.symbolByteCount, bytes: [UInt8](data))
           batch.append(sliver)
-        } else {
-          harvest.missingCount += 1
         }
         index += 1
       }
@@ -126,7 +123,8 @@ struct Decode: AsyncParsableCommand {
   ) async throws -> DecodedBlob {
     do {
       let decoder = try BlobDecoder(slivers, axis: axis, metadata: metadata, check: .strict)
-      await walrus.run(decoder.phases, on: compute)
+      await walrus.run(
+        decoder.phases, on: compute, showing: "decoding", byteCount: metadata.blobByteCount)
       return try decoder.finish()
     } catch {
       throw CommandFailure(
@@ -153,7 +151,13 @@ struct Decode: AsyncParsableCommand {
     _ metadata: VerifiedBlobMetadata, _ axis: SliverAxis, harvests: [SliverAxis: Harvest],
     elapsed: Duration
   ) throws {
-    let missing = harvests.values.reduce(0) { $0 + $1.missingCount }
+    let encoded = EncodedDirectory(directory)
+    let missing = SliverAxis.allCases.reduce(0) { count, axis in
+      count
+        + (0..<metadata.shardCount).count { index in
+          !FileManager.default.fileExists(atPath: encoded.sliver(axis, index).path)
+        }
+    }
     let bad = harvests.values.reduce(0) { $0 + $1.badCount }
     if output.json {
       try Output.json(

@@ -24,6 +24,13 @@ struct GatewayCalls {
   /// A store may wait for memory on the server and for slow nodes.
   private static let callTimeout = TimeAmount.minutes(60)
   private static let connectTimeout = TimeAmount.seconds(5)
+  /// Lives as long as the process. Who is not there is not asked again: the user wants to know now.
+  private static let client: HTTPClient = {
+    var configuration = HTTPClient.Configuration(
+      timeout: .init(connect: connectTimeout))
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }()
 
   let base: String
   /// What to tell when nobody answers.
@@ -66,7 +73,7 @@ struct GatewayCalls {
     request.body = body
     let response: HTTPClientResponse
     do {
-      response = try await HTTPClient.shared.execute(request, timeout: Self.callTimeout)
+      response = try await Self.client.execute(request, timeout: Self.callTimeout)
     } catch {
       throw CommandFailure("no answer from \(base): \(error); \(hint)")
     }

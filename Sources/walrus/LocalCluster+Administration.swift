@@ -3,6 +3,7 @@
 // What the administration API may do to a local cluster: look, and take single nodes away and bring
 // them back. Every action may be repeated; one node changes one step at a time.
 
+import BlobClient
 import Cluster
 import ControlPlane
 import Drivers
@@ -30,7 +31,7 @@ extension LocalCluster: ClusterAdministration {
       name: "local", clusterId: "\(description.clusterID)", epoch: epoch,
       epochSeconds: description.epochDuration.map { $0 / .seconds(1) }, shardCount: n,
       faultyShardCountMax: parameters.faultyShardCountMax,
-      blobByteCountMax: parameters.blobByteCountMax,
+      blobByteCountMax: parameters.blobByteCountMax, uploadByteCountMax: largestUpload(parameters),
       expansion: Double(n * k) / Double(parameters.sourceSymbolCount),
       readableNodeLossMax: nodeLossMax(shardCounts, within: 2 * parameters.faultyShardCountMax),
       writableNodeLossMax: nodeLossMax(shardCounts, within: parameters.faultyShardCountMax),
@@ -43,11 +44,21 @@ extension LocalCluster: ClusterAdministration {
   }
 
   func health() async throws(GatewayFailure) -> ClusterHealth {
-    var reports: [NodeReport] = []
-    for member in description.members { reports.append(await report(member)) }
-    let lost = reports.filter { $0.state != .running }.reduce(0) { $0 + $1.shardCount }
+    let reports = await withTaskGroup(of: NodeReport.self) { group in
+      for member in description.members { group.addTask { await self.report(member) } }
+      var reports: [NodeReport] = []
+      for await report in group { reports.append(report) }
+      return reports.sorted { $0.id < $1.id }
+    }
+    let n = environment.committee.parameters.shardCount
     let f = environment.committee.parameters.faultyShardCountMax
-    return ClusterHealth(canRead: lost <= 2 * f, canWrite: lost <= f, nodes: reports)
+    func count(_ states: Set<NodeHealth.ShardState>, _ nodes: Set<NodeReport.State>) -> Int {
+      reports.filter { nodes.contains($0.state) }.flatMap(\.shards)
+        .count { shard in states.contains { $0.rawValue == shard.state } }
+    }
+    return ClusterHealth(
+      canRead: n - count([.ready, .readOnly], [.running, .failing]) <= 2 * f,
+      canWrite: n - count([.ready], [.running]) <= f, nodes: reports)
   }
 
   func completeShardCount(of blob: BlobID) async throws(GatewayFailure) -> Int {
@@ -137,6 +148,18 @@ extension LocalCluster: ClusterAdministration {
     return await report(member)
   }
 
+  /// The largest blob that fits into the memory for uploads.
+  private nonisolated func largestUpload(_ parameters: EncodingParameters) -> UInt64 {
+    let memory = UInt64(uploadMemoryByteCount)
+    var (fits, tooLarge) = (UInt64(0), parameters.blobByteCountMax + 1)
+    while tooLarge - fits > 1 {
+      let middle = fits + (tooLarge - fits) / 2
+      let needed = try? BlobClient.storeByteCount(forBlobOf: middle, parameters: parameters)
+      if let needed, needed <= memory { fits = middle } else { tooLarge = middle }
+    }
+    return fits
+  }
+
   /// How many nodes may go, whichever they are, before more than `shardCountMax` shards are gone.
   private nonisolated func nodeLossMax(_ shardCounts: [Int], within shardCountMax: Int) -> Int {
     var lost = 0
@@ -200,13 +223,23 @@ extension LocalCluster: ClusterAdministration {
       report.problems = ["\(member.name) answered its health with something else: \(answer)"]
       return report
     }
-    report.state = detail.driveProblems.isEmpty ? .running : .failing
+    report.state = .running
+    report.shards = health.shards.map {
+      NodeReport.Shard(shard: Int($0.shard.value), state: $0.state.rawValue)
+    }
     report.sliverCount = detail.sliverCount
     report.storedByteCount = detail.storedByteCount
     report.freeByteCount = detail.freeByteCount
     report.totalByteCount = detail.totalByteCount
     report.rottenCount = detail.rottenCount
     report.problems = detail.driveProblems
+    if health.nodeStatus != "Active" {
+      report.state = .failing
+      report.problems.append(
+        "\(member.name) does not follow the registry (\(health.nodeStatus)); its log says why")
+    } else if !health.shards.allSatisfy({ $0.state == .ready }) {
+      report.state = .failing
+    }
     return report
   }
 }

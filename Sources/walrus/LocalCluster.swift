@@ -50,6 +50,7 @@ actor LocalCluster {
   nonisolated let client: BlobClient
   nonisolated let transport: LocalTransport
   private let configuration: LocalClusterConfiguration
+  nonisolated let uploadMemoryByteCount: Int
   private let lock: DataDirectoryLock
   private let controlStore: SQLiteControlStore
   private var maintenance: Task<Void, Never>?
@@ -82,6 +83,7 @@ actor LocalCluster {
 
   private init(_ configuration: LocalClusterConfiguration, logger: Logger) async throws {
     let directory = configuration.directory
+    try configuration.shape.check()
     let clock = SystemClock()
     let randomness = SystemRandomness()
     let compute = ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount)
@@ -114,6 +116,8 @@ actor LocalCluster {
       throw error
     }
     self.configuration = configuration
+    uploadMemoryByteCount =
+      configuration.uploadMemoryByteCount ?? GatewayLimits().uploadByteCountMax
     self.registry = registry
     controlStore = store
   }
@@ -133,7 +137,9 @@ actor LocalCluster {
     maintenance = Task { [registry, clock = environment.clock, logger] in
       while !Task.isCancelled {
         do {
-          _ = try await registry.maintain()
+          let report = try await registry.maintain()
+          for problem in report.problems { logger.error("the registry holds damage: \(problem)") }
+          if report.hasMore { continue }
         } catch {
           logger.warning("registry maintenance failed and is tried again: \(error)")
         }
@@ -144,9 +150,7 @@ actor LocalCluster {
     var settings = GatewayConfiguration(clusterName: "local")
     settings.hosts = HostRules(
       names: configuration.hostNames, bearerToken: configuration.bearerToken)
-    if let byteCount = configuration.uploadMemoryByteCount {
-      settings.limits.uploadByteCountMax = byteCount
-    }
+    settings.limits.uploadByteCountMax = uploadMemoryByteCount
     let service = ClusterBlobService(client: client, registry: registry)
     let gateway = Gateway(
       configuration: settings, service: service, metricsFactory: metrics,

@@ -19,6 +19,26 @@ struct ClusterShape: Sendable {
   var nodeCount: Int?
   var shardCount: Int?
   var epochDuration: Duration?
+
+  /// Refuses what no cluster can have, before anything is touched.
+  func check() throws {
+    let nodes = nodeCount ?? Self.nodeCountDefault
+    let shards = shardCount ?? Self.shardCountDefault
+    do {
+      _ = try EncodingParameters(shardCount: shards)
+    } catch {
+      throw CommandFailure(
+        "\(shards) shards are not possible: choose \(EncodingParameters.shardCountMin) to "
+          + "\(EncodingParameters.shardCountMax).")
+    }
+    // Only one may be given, for a cluster that is there with a shape of its own.
+    guard nodeCount != nil || shardCount != nil else { return }
+    guard nodes >= 1, nodes <= shards else {
+      throw CommandFailure(
+        "\(nodes) nodes cannot keep \(shards) shards: each node needs at least one. "
+          + "Give both --nodes and --shards.")
+    }
+  }
 }
 
 enum LocalClusterLayout {
@@ -28,6 +48,7 @@ enum LocalClusterLayout {
       return try await SQLiteControlStore.open(path: directory.controlStore.path)
     }
     try refuseOrphans(in: directory)
+    try refuseStrangers(in: directory)
     return try await SQLiteControlStore.create(path: directory.controlStore.path)
   }
 
@@ -45,6 +66,20 @@ enum LocalClusterLayout {
     }
     try refuseOrphans(in: directory)
     return try await create(directory, shape: shape, store: store, clock: clock)
+  }
+
+  /// A new cluster does not move in with somebody else's files.
+  private static func refuseStrangers(in directory: DataDirectory) throws {
+    let ours: Set = ["lock", "creating", "nodes", "spool", "lost+found"]
+    let names = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+    guard
+      let stranger = names.sorted().first(where: {
+        !ours.contains($0) && !$0.hasPrefix(directory.controlStore.lastPathComponent)
+      })
+    else { return }
+    throw CommandFailure(
+      "\(directory.path) is not empty (it has \(stranger)) and holds no cluster; a new cluster needs "
+        + "a directory of its own: choose another --data.")
   }
 
   /// Node directories without a cluster in the control store are somebody's data.
@@ -82,17 +117,6 @@ enum LocalClusterLayout {
   ) async throws -> ClusterDescription {
     let nodeCount = shape.nodeCount ?? ClusterShape.nodeCountDefault
     let shardCount = shape.shardCount ?? ClusterShape.shardCountDefault
-    guard nodeCount >= 1, nodeCount <= shardCount else {
-      throw CommandFailure(
-        "\(nodeCount) nodes cannot keep \(shardCount) shards: each node needs at least one.")
-    }
-    do {
-      _ = try EncodingParameters(shardCount: shardCount)
-    } catch {
-      throw CommandFailure(
-        "\(shardCount) shards are not possible: choose \(EncodingParameters.shardCountMin) to "
-          + "\(EncodingParameters.shardCountMax).")
-    }
     try directory.writeDurably(Data(), to: directory.creatingFile)
     if directory.exists(directory.nodes) {
       try FileManager.default.removeItem(at: directory.nodes)

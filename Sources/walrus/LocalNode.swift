@@ -94,7 +94,8 @@ struct LocalNode: Sendable {
     let directory = environment.directory
     let name = "drive-\(number)"
     do {
-      let disk = try FileDisk(directory: directory.segments(number, of: member.name).path)
+      let disk = try await openDisk(
+        directory.segments(number, of: member.name).path, clock: environment.clock)
       let index = try await SQLiteIndex(path: directory.index(number, of: member.name).path)
       let store = try await SliverStore.open(
         disk: disk, index: index, clusterID: environment.description.clusterID, node: member.id,
@@ -103,6 +104,19 @@ struct LocalNode: Sendable {
     } catch {
       logger.error("drive \(number) cannot be used: \(error)")
       return StorageDrive(name: name, state: .absent("\(error)"))
+    }
+  }
+
+  /// A node that stopped a moment ago may hold its drive until its last answer is out.
+  private static func openDisk(_ path: String, clock: any World.Clock) async throws -> FileDisk {
+    let deadline = clock.now + .seconds(5)
+    while true {
+      do throws(FileDiskError) {
+        return try FileDisk(directory: path)
+      } catch {
+        guard case .inUse = error, clock.now < deadline else { throw error }
+        try await clock.sleep(for: .milliseconds(50))
+      }
     }
   }
 

@@ -137,6 +137,10 @@ extension BlobClientError {
     }
     #expect(error?.confirmedShards == 4)
     #expect(cluster.clock.now - start < .seconds(10))
+    // Its registration does not wait for the deadline.
+    let blob = try cluster.encode(content(700)).blobID
+    let registrations = try await cluster.registry.registrations(of: blob)
+    #expect(registrations.map(\.0.state) == [.ended(.abandoned)])
   }
 
   @Test func `busy nodes are tried again`() async throws {

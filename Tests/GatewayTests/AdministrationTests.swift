@@ -18,7 +18,8 @@ final class FakeAdministration: ClusterAdministration {
 
   static let info = ClusterInfo(
     name: "test", clusterId: "00", epoch: 3, epochSeconds: nil, shardCount: 10,
-    faultyShardCountMax: 3, blobByteCountMax: 1, expansion: 4.5, readableNodeLossMax: 6,
+    faultyShardCountMax: 3, blobByteCountMax: 1, uploadByteCountMax: 1, expansion: 4.5,
+    readableNodeLossMax: 6,
     writableNodeLossMax: 3,
     nodes: [.init(name: "node-1", id: 1, shardCount: 10, address: "")])
   static let report = NodeReport(name: "node-1", id: 1, state: .running, shardCount: 10)

@@ -268,6 +268,25 @@ import Testing
     }
   }
 
+  @Test func `reads do not wait behind uploads`() async throws {
+    try await withGateway {
+      $0.limits.uploadByteCountMax = 50_000
+    } _: { gateway in
+      gateway.service.state.withLock { $0.keepsMemory = true }
+      let first = try await gateway.put(someBytes(9_000))
+      #expect(first.status == 200)
+      async let waiting = gateway.put(someBytes(9_000))
+      while gateway.gateway.uploads.waitingCount == 0 { await Task.yield() }
+      let blob = gateway.service.add([1, 2, 3]).blob
+      let read = try await gateway.send(.GET, "/v1/blobs/\(blob)")
+      #expect(read.status == 200)
+      #expect(gateway.gateway.uploads.waitingCount == 1)
+      for free in gateway.service.state.withLock({ $0.keptMemory }) { free() }
+      let waited = try await waiting
+      #expect(waited.status == 200)
+    }
+  }
+
   @Test func `a connection serves many stores and reads`() async throws {
     try await withGateway { gateway in
       let text = try await RawConnection.with(port: gateway.port) { stream in

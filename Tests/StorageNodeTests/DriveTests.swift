@@ -149,7 +149,14 @@ import World
         position(of: wanted.bytes, in: disk.contents(of: name) ?? []).map { (name, $0) }
       }.first)
     disk.rot(name, at: offset + 1)
-    // Nobody has noticed the rot yet: storing again must not be fooled by the index.
+    // Nobody has noticed the rot yet: neither who asks for a confirmation nor who stores again may
+    // be fooled by the index.
+    let question = StoreEntry(
+      blob: blob.blobID, object: registration.object, metadata: nil, slivers: [],
+      wantsConfirmation: true)
+    guard case .storeBatch(let outcomes) = await bench.ask(running.node, .storeBatch([question]))
+    else { throw DeadlineExceeded() }
+    #expect(outcomes.map(reason) == [.missingSlivers])
     let request = NodeRequest.storeBatch([bench.entry(blob, for: registration)])
     try bench.expectConfirmed(await bench.ask(running.node, request), registration)
     #expect(await bench.intactCount(of: blob, on: running.node) == bench.ownCount(of: blob))
