@@ -28,12 +28,6 @@ package struct StoreReceipt: Sendable, Equatable {
   package var blob: BlobID { registration.blob }
 }
 
-package enum StoreProgress: Sendable, Equatable {
-  case encoded(BlobID)
-  case registered(Registration)
-  case confirmed(shards: Int, required: Int)
-}
-
 extension BlobClient {
   /// Memory that storing such a blob takes at most, the blob itself included: the encoder with its
   /// slivers, and two copies of what is being sent (as slivers and as request bodies).
@@ -62,14 +56,14 @@ extension BlobClient {
   ///   abandoned.
   package func store(
     _ blob: [UInt8], persistence: Persistence, epochs: UInt32?,
-    progress: (@Sendable (StoreProgress) -> Void)? = nil, onFinished: (@Sendable () -> Void)? = nil
+    onFinished: (@Sendable () -> Void)? = nil
   ) async throws(BlobClientError) -> StoreReceipt {
-    // Unbounded in name only: one piece of news per node, and two more.
+    // Unbounded in name only: it carries a quorum or a failure.
     let (news, continuation) = AsyncStream.makeStream(of: Upload.News.self)
     let prepared: (upload: Upload, wasCertified: Bool)
     do {
       prepared = try await prepare(
-        blob, persistence: persistence, epochs: epochs, progress: progress, news: continuation)
+        blob, persistence: persistence, epochs: epochs, news: continuation)
     } catch {
       onFinished?()
       throw error
@@ -84,7 +78,7 @@ extension BlobClient {
       throw .shuttingDown
     }
     let result = await withTaskCancellationHandler {
-      await certified(news, upload.initialState.registration, progress)
+      await certified(news, upload.initialState.registration)
     } onCancel: {
       started.task.cancel()
     }
@@ -116,12 +110,11 @@ extension BlobClient {
 
   private func prepare(
     _ blob: [UInt8], persistence: Persistence, epochs: UInt32?,
-    progress: (@Sendable (StoreProgress) -> Void)?, news: AsyncStream<Upload.News>.Continuation
+    news: AsyncStream<Upload.News>.Continuation
   ) async throws(BlobClientError) -> (upload: Upload, wasCertified: Bool) {
     try checkOpen()
     let encoded = try await encode(blob)
     if Task.isCancelled { throw .cancelled }
-    progress?(.encoded(encoded.blobID))
     let wasCertified: Bool
     let registration: Registration
     do {
@@ -136,7 +129,6 @@ extension BlobClient {
     } catch {
       throw .registry(error)
     }
-    progress?(.registered(registration))
     let state = UploadState(
       registration: registration, metadata: encoded.metadata, committee: services.committee,
       cluster: services.cluster, isCertified: wasCertified, configuration: configuration)
@@ -162,13 +154,10 @@ extension BlobClient {
 
   /// Waits for enough confirmations and certifies.
   private func certified(
-    _ news: AsyncStream<Upload.News>, _ registration: Registration,
-    _ progress: (@Sendable (StoreProgress) -> Void)?
+    _ news: AsyncStream<Upload.News>, _ registration: Registration
   ) async -> Result<(Registration, StoreReport), BlobClientError> {
     for await item in news {
       switch item {
-      case .confirmed(let shards, let required):
-        progress?(.confirmed(shards: shards, required: required))
       case .failed(let error): return .failure(error)
       case .quorum(let confirmations, let byteCount):
         var report = StoreReport()

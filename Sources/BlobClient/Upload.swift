@@ -10,7 +10,6 @@ import World
 
 struct Upload: Sendable {
   enum News: Sendable {
-    case confirmed(shards: Int, required: Int)
     /// Enough for a certificate; the upload goes on.
     case quorum([StorageConfirmation], byteCount: Int)
     case failed(BlobClientError)
@@ -92,9 +91,6 @@ struct Upload: Sendable {
         .retry(node), after: services.retryDelay(run.state.failureCount(node)), in: &group)
     }
     guard run.state.confirmedShardCount > confirmedBefore else { return }
-    news.yield(
-      .confirmed(
-        shards: run.state.confirmedShardCount, required: run.state.requiredShardCount))
     if run.state.hasQuorum, !run.toldQuorum {
       run.toldQuorum = true
       news.yield(.quorum(run.state.confirmations, byteCount: run.byteCount))

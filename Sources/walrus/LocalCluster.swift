@@ -28,6 +28,8 @@ struct LocalClusterConfiguration: Sendable {
   var driveCapacityByteCount: Int?
   var uploadMemoryByteCount: Int?
   var hostNames: Set<String> = []
+  /// Pages of other sites may also store and delete.
+  var isOpenToAllSites = false
   var bearerToken: String?
 
   init(directory: DataDirectory) { self.directory = directory }
@@ -150,6 +152,7 @@ actor LocalCluster {
     var settings = GatewayConfiguration(clusterName: "local")
     settings.hosts = HostRules(
       names: configuration.hostNames, bearerToken: configuration.bearerToken)
+    settings.crossOrigin = configuration.isOpenToAllSites ? .everything : .reads
     settings.limits.uploadByteCountMax = uploadMemoryByteCount
     let service = ClusterBlobService(client: client, registry: registry)
     let gateway = Gateway(

@@ -36,6 +36,8 @@ struct Up: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Where the gateway listens.", valueName: "host:port"))
   var listen = ListenAddress(host: "127.0.0.1", port: 31415)
   @Flag(help: "Nodes talk HTTP over loopback instead of direct calls.") var sockets = false
+  @Flag(help: "Web pages of any site may also store and delete, not only read.")
+  var openToAllSites = false
   @Option(help: ArgumentHelp("Most bytes a node's drive may take, e.g. 10GiB.", valueName: "size"))
   var driveCapacity: ByteCountArgument?
   @Option(
@@ -108,6 +110,7 @@ struct Up: AsyncParsableCommand {
     configuration.driveCapacityByteCount = driveCapacity?.byteCount
     configuration.uploadMemoryByteCount = uploadMemory?.byteCount
     configuration.hostNames = Set(hostName)
+    configuration.isOpenToAllSites = openToAllSites
     if let tokenFile {
       guard let data = FileManager.default.contents(atPath: tokenFile) else {
         throw CommandFailure("cannot read the token file \(tokenFile).")

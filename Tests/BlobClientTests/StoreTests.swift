@@ -319,18 +319,4 @@ extension BlobClientError {
       return
     }
   }
-
-  @Test func `progress is told in order`() async throws {
-    let cluster = try await TestCluster(shards: 4)
-    let seen = Mutex<[StoreProgress]>([])
-    let receipt = try await cluster.client().store(
-      content(100), persistence: .deletable, epochs: nil,
-      progress: { step in seen.withLock { $0.append(step) } })
-    let steps = seen.withLock { $0 }
-    #expect(steps.first == .encoded(receipt.blob))
-    var registered = receipt.registration
-    registered.state = .registered
-    #expect(steps.dropFirst().first == .registered(registered))
-    #expect(Array(steps.dropFirst(2)) == (1...3).map { .confirmed(shards: $0, required: 3) })
-  }
 }
