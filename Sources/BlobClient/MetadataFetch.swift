@@ -69,7 +69,7 @@ struct MetadataFetch: Sendable {
           inFlightCount -= 1
           switch result {
           case .success(.metadata(blob, let metadata)):
-            if let verified = verified(metadata, of: blob) { return (verified, false) }
+            if let verified = await verified(metadata, of: blob) { return (verified, false) }
             services.peers.distrust(node)
             notes.add("its metadata does not belong to the blob", from: node)
           case .success(.failure(let failure)):
@@ -101,9 +101,13 @@ struct MetadataFetch: Sendable {
     group.addTask { await services.sleeps(until: hedge) ? .late : .dropped }
   }
 
-  private func verified(_ metadata: BlobMetadata, of blob: BlobID) -> VerifiedBlobMetadata? {
+  private func verified(_ metadata: BlobMetadata, of blob: BlobID) async -> VerifiedBlobMetadata? {
+    let parameters = services.parameters
     do {
-      return try VerifiedBlobMetadata(metadata, of: blob, parameters: services.parameters)
+      return try await services.compute.run {
+        () throws(BlobMetadataError) -> VerifiedBlobMetadata in
+        try VerifiedBlobMetadata(metadata, of: blob, parameters: parameters)
+      }
     } catch {
       services.logger.warning("metadata of blob \(blob) refused: \(error)")
       return nil

@@ -93,10 +93,15 @@ package struct EncodingParameters: Hashable, Sendable {
     guard byteCount <= blobByteCountMax else {
       throw .blobTooLarge(byteCount: byteCount, byteCountMax: blobByteCountMax)
     }
+    return symbolByteCount(forBlobOf: byteCount, alignment: Self.symbolByteAlignment)
+  }
+
+  /// The same for a code whose symbols are a multiple of `alignment` bytes. The blob is not above the
+  /// limit, so nothing overflows.
+  func symbolByteCount(forBlobOf byteCount: UInt64, alignment: Int) -> Int {
     let cells = UInt64(sourceSymbolCount)
-    // No overflow: the blob is at most cells * 65534 bytes long.
-    let needed = (max(byteCount, 1) + cells - 1) / cells
-    return Int((needed + 1) & ~1)
+    let needed = Int((max(byteCount, 1) + cells - 1) / cells)
+    return (needed + alignment - 1) / alignment * alignment
   }
 
   /// Bytes over all shards that the system charges for a blob of `byteCount` bytes.
