@@ -81,7 +81,6 @@ struct Upload: Sendable {
     in group: inout TaskGroup<Event>
   ) {
     run.inFlightCount -= 1
-    let confirmedBefore = run.state.confirmedShardCount
     switch run.state.answered(node, result) {
     case .send: run.ready.append(node)
     case .finished: break
@@ -90,7 +89,6 @@ struct Upload: Sendable {
       timer(
         .retry(node), after: services.retryDelay(run.state.failureCount(node)), in: &group)
     }
-    guard run.state.confirmedShardCount > confirmedBefore else { return }
     if run.state.hasQuorum, !run.toldQuorum {
       run.toldQuorum = true
       news.yield(.quorum(run.state.confirmations, byteCount: run.byteCount))

@@ -113,7 +113,7 @@ struct UploadState: Sendable {
   }
 
   /// Whether another try makes sense: a node that failed again and again is waited for only as long
-  /// as the certificate may depend on it.
+  /// as the certificate may depend on it, so that dead nodes do not hold memory for the whole tail.
   func mayGoOn(_ node: Int) -> Bool {
     !hasQuorum || nodes[node].failureCount < attemptCountMax
   }
@@ -195,8 +195,6 @@ struct UploadState: Sendable {
   private mutating func retry(_ node: Int, _ reason: String) -> Step {
     nodes[node].failureCount += 1
     nodes[node].lastReason = reason
-    // A dead node must not hold the memory of every store for the whole tail.
-    if hasQuorum, nodes[node].failureCount >= attemptCountMax { return fail(node, reason) }
     return .retry
   }
 

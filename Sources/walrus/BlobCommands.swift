@@ -102,15 +102,15 @@ struct Store: AsyncParsableCommand {
   }
 }
 
-private func fileType(_ path: String) throws -> FileAttributeType? {
-  let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-  return try FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
+/// Of what a link points to.
+private func attributes(_ path: String) throws -> [FileAttributeKey: Any] {
+  try FileManager.default.attributesOfItem(
+    atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
 }
 
 /// The length of a regular file; nil for pipes and devices, whose length nobody knows.
 func regularFileByteCount(_ path: String) throws -> UInt64? {
-  let attributes = try FileManager.default.attributesOfItem(
-    atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+  let attributes = try attributes(path)
   guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
   // Files of the kernel say 0 and have content all the same.
   let byteCount = attributes[.size] as? UInt64
@@ -203,7 +203,7 @@ struct OutputFile {
       guard !isDirectory.boolValue else {
         throw CommandFailure("\(path) is a directory; name a file in it.")
       }
-      if try fileType(path) != .typeRegular {
+      if try attributes(path)[.type] as? FileAttributeType != .typeRegular {
         guard let handle = FileHandle(forWritingAtPath: path) else {
           throw CommandFailure("cannot write \(path): check its permissions.")
         }
