@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
 static uint64_t load_word(const uint8_t *p) {
   uint64_t word = 0;
   for (size_t i = 0; i < 8; i++) word |= (uint64_t)p[i] << 8 * i;
@@ -100,37 +102,63 @@ static void hash_one(const uint8_t *message, size_t length, int prefix, uint8_t 
   ck_blake2b_final(&hash, digest);
 }
 
-/// Lane version of a level; NULL where there is none.
-static blake2b_lanes lanes_of(ck_level level, size_t *lane_count) {
+/// One strip of one message, as blake2b_strips does it for several.
+static void hash_strip(ck_blake2b_strip *strip, const uint8_t *message, size_t length,
+                       uint64_t before, bool last, uint8_t *digest) {
+  ck_blake2b hash = {.byte_count = before};
+  uint8_t carry = (uint8_t)strip->carry;
+  memcpy(hash.state, strip->state, sizeof hash.state);
+  ck_blake2b_update(&hash, &carry, 1);
+  ck_blake2b_update(&hash, message, length);
+  if (last) {
+    ck_blake2b_final(&hash, digest);
+    return;
+  }
+  // Of a whole number of blocks behind one byte, just that many bytes are still in the buffer.
+  memcpy(strip->state, hash.state, sizeof hash.state);
+  strip->carry = message[length - 1];
+}
+
+/// What a level has for several messages at once; no functions where it has none.
+typedef struct lane_functions {
+  size_t lane_count;
+  blake2b_lanes hash;
+  blake2b_pairs pairs;
+  blake2b_strips strips;
+} lane_functions;
+
+static lane_functions lanes_of(ck_level level) {
 #if defined(__x86_64__)
   switch (level) {
     case CK_LEVEL_SCALAR: break;
-    case CK_LEVEL_AVX2: *lane_count = 4; return blake2b_4_lanes_avx2;
+    case CK_LEVEL_AVX2:
+      return (lane_functions){4, blake2b_4_lanes_avx2, blake2b_4_pairs_avx2,
+                              blake2b_4_strips_avx2};
     case CK_LEVEL_AVX512:
-    case CK_LEVEL_GFNI: *lane_count = 8; return blake2b_8_lanes_avx512;
+    case CK_LEVEL_GFNI:
+      return (lane_functions){8, blake2b_8_lanes_avx512, blake2b_8_pairs_avx512,
+                              blake2b_8_strips_avx512};
   }
 #else
   (void)level;
 #endif
-  *lane_count = 1;
-  return NULL;
+  return (lane_functions){1, NULL, NULL, NULL};
 }
 
 void ck_blake2b_many_at(ck_level level, const uint8_t *messages, size_t stride, size_t length,
                         int prefix, size_t count, uint8_t *digests, size_t digest_stride) {
-  size_t lane_count = 1;
-  blake2b_lanes lanes = lanes_of(level, &lane_count);
+  lane_functions lanes = lanes_of(level);
   size_t done = 0;
   // Lanes left over repeat the last message: cheaper than hashing two or more one by one.
-  while (lanes != NULL && count - done > 1) {
+  while (lanes.hash != NULL && count - done > 1) {
     const uint8_t *lane_messages[8];
     uint8_t lane_digests[8][BLAKE2B_DIGEST_BYTES];
-    size_t used = count - done < lane_count ? count - done : lane_count;
-    for (size_t lane = 0; lane < lane_count; lane++) {
+    size_t used = smaller(count - done, lanes.lane_count);
+    for (size_t lane = 0; lane < lanes.lane_count; lane++) {
       size_t index = done + (lane < used ? lane : used - 1);
       lane_messages[lane] = messages + index * stride;
     }
-    lanes(lane_messages, length, prefix, lane_digests);
+    lanes.hash(lane_messages, length, prefix, lane_digests);
     for (size_t lane = 0; lane < used; lane++) {
       memcpy(digests + (done + lane) * digest_stride, lane_digests[lane], BLAKE2B_DIGEST_BYTES);
     }
@@ -145,4 +173,82 @@ void ck_blake2b_many(const uint8_t *messages, size_t stride, size_t length, int 
                      uint8_t *digests, size_t digest_stride) {
   ck_blake2b_many_at(ck_level_in_use(), messages, stride, length, prefix, count, digests,
                      digest_stride);
+}
+
+static void hash_pair(const uint8_t *left, const uint8_t *right, uint8_t prefix, uint8_t *digest) {
+  ck_blake2b hash;
+  ck_blake2b_init(&hash);
+  ck_blake2b_update(&hash, &prefix, 1);
+  ck_blake2b_update(&hash, left, BLAKE2B_DIGEST_BYTES);
+  ck_blake2b_update(&hash, right, BLAKE2B_DIGEST_BYTES);
+  ck_blake2b_final(&hash, digest);
+}
+
+void ck_blake2b_pairs_at(ck_level level, const uint8_t *left, size_t left_stride,
+                         const uint8_t *right, size_t right_stride, uint8_t prefix, size_t count,
+                         uint8_t *digests) {
+  lane_functions lanes = lanes_of(level);
+  size_t done = 0;
+  while (lanes.pairs != NULL && count - done > 1) {
+    const uint8_t *lefts[8], *rights[8];
+    uint8_t lane_digests[8][BLAKE2B_DIGEST_BYTES];
+    size_t used = smaller(count - done, lanes.lane_count);
+    for (size_t lane = 0; lane < lanes.lane_count; lane++) {
+      size_t index = done + (lane < used ? lane : used - 1);
+      lefts[lane] = left + index * left_stride;
+      rights[lane] = right + index * right_stride;
+    }
+    lanes.pairs(lefts, rights, prefix, lane_digests);
+    memcpy(digests + done * BLAKE2B_DIGEST_BYTES, lane_digests, used * BLAKE2B_DIGEST_BYTES);
+    done += used;
+  }
+  for (; done < count; done++) {
+    hash_pair(left + done * left_stride, right + done * right_stride, prefix,
+              digests + done * BLAKE2B_DIGEST_BYTES);
+  }
+}
+
+void ck_blake2b_pairs(const uint8_t *left, size_t left_stride, const uint8_t *right,
+                      size_t right_stride, uint8_t prefix, size_t count, uint8_t *digests) {
+  ck_blake2b_pairs_at(ck_level_in_use(), left, left_stride, right, right_stride, prefix, count,
+                      digests);
+}
+
+void ck_blake2b_strips_at(ck_level level, ck_blake2b_strip *strips, const uint8_t *messages,
+                          size_t stride, size_t length, uint8_t prefix, size_t count,
+                          uint64_t before, bool last, uint8_t *digests, size_t digest_stride) {
+  for (size_t i = 0; before == 0 && i < count; i++) {
+    memcpy(strips[i].state, blake2b_iv, sizeof strips[i].state);
+    strips[i].state[0] ^= blake2b_parameters;
+    strips[i].carry = prefix;
+  }
+  lane_functions lanes = lanes_of(level);
+  size_t done = 0;
+  while (lanes.strips != NULL && count - done > 1) {
+    ck_blake2b_strip *lane_strips[8];
+    const uint8_t *lane_messages[8];
+    uint8_t lane_digests[8][BLAKE2B_DIGEST_BYTES];
+    size_t used = smaller(count - done, lanes.lane_count);
+    for (size_t lane = 0; lane < lanes.lane_count; lane++) {
+      size_t index = done + (lane < used ? lane : used - 1);
+      lane_strips[lane] = strips + index;
+      lane_messages[lane] = messages + index * stride;
+    }
+    lanes.strips(lane_strips, lane_messages, length, before, last, lane_digests);
+    for (size_t lane = 0; last && lane < used; lane++) {
+      memcpy(digests + (done + lane) * digest_stride, lane_digests[lane], BLAKE2B_DIGEST_BYTES);
+    }
+    done += used;
+  }
+  for (; done < count; done++) {
+    uint8_t *digest = last ? digests + done * digest_stride : NULL;
+    hash_strip(strips + done, messages + done * stride, length, before, last, digest);
+  }
+}
+
+void ck_blake2b_strips(ck_blake2b_strip *strips, const uint8_t *messages, size_t stride,
+                       size_t length, uint8_t prefix, size_t count, uint64_t before, bool last,
+                       uint8_t *digests, size_t digest_stride) {
+  ck_blake2b_strips_at(ck_level_in_use(), strips, messages, stride, length, prefix, count, before,
+                       last, digests, digest_stride);
 }

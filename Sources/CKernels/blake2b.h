@@ -10,6 +10,9 @@
 
 enum { BLAKE2B_BLOCK_BYTES = 128, BLAKE2B_ROUNDS = 12, BLAKE2B_DIGEST_BYTES = 32 };
 
+/// Words that an inner node of a tree fills: a prefix byte and two digests.
+enum { SHORT_WORDS = 9 };
+
 static const uint64_t blake2b_iv[8] = {
     0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
     0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
@@ -38,11 +41,31 @@ static const uint8_t blake2b_sigma[BLAKE2B_ROUNDS][16] = {
 typedef void (*blake2b_lanes)(const uint8_t *const messages[], size_t length, int prefix,
                               uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
 
+/// Hashes prefix || left || right, two digests, for as many pairs as there are lanes.
+typedef void (*blake2b_pairs)(const uint8_t *const left[], const uint8_t *const right[], int prefix,
+                              uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
+
+/// Goes on with as many strips as there are lanes, each from its state and carry; as
+/// ck_blake2b_strips. The same strip may stand in several lanes.
+typedef void (*blake2b_strips)(ck_blake2b_strip *const strips[], const uint8_t *const messages[],
+                               size_t length, uint64_t before, bool last,
+                               uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
+
 #if defined(__x86_64__)
 void blake2b_4_lanes_avx2(const uint8_t *const messages[], size_t length, int prefix,
                           uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
 void blake2b_8_lanes_avx512(const uint8_t *const messages[], size_t length, int prefix,
                             uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
+void blake2b_4_pairs_avx2(const uint8_t *const left[], const uint8_t *const right[], int prefix,
+                          uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
+void blake2b_8_pairs_avx512(const uint8_t *const left[], const uint8_t *const right[], int prefix,
+                            uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
+void blake2b_4_strips_avx2(ck_blake2b_strip *const strips[], const uint8_t *const messages[],
+                           size_t length, uint64_t before, bool last,
+                           uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
+void blake2b_8_strips_avx512(ck_blake2b_strip *const strips[], const uint8_t *const messages[],
+                             size_t length, uint64_t before, bool last,
+                             uint8_t digests[][BLAKE2B_DIGEST_BYTES]);
 #endif
 
 #endif

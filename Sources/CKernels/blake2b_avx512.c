@@ -21,6 +21,8 @@ static inline words rotate_32(words a) { return _mm512_ror_epi64(a, 32); }
 static inline words rotate_24(words a) { return _mm512_ror_epi64(a, 24); }
 static inline words rotate_16(words a) { return _mm512_ror_epi64(a, 16); }
 static inline words rotate_63(words a) { return _mm512_ror_epi64(a, 63); }
+static inline words shift_up(words a) { return _mm512_slli_epi64(a, 8); }
+static inline words shift_down(words a) { return _mm512_srli_epi64(a, 56); }
 static inline words broadcast(uint64_t word) { return _mm512_set1_epi64((long long)word); }
 
 /// Rows become columns.
@@ -50,8 +52,8 @@ static inline __mmask64 byte_mask(size_t from, size_t to) {
 }
 
 static inline void load_block(words m[16], const uint8_t *const messages[], size_t length,
-                              int prefix, size_t start) {
-  size_t shift = prefix >= 0, total = length + shift;
+                              const words *prefixes, size_t start) {
+  size_t shift = prefixes != NULL, total = length + shift;
   for (size_t half = 0; half < 2; half++) {
     size_t position = start + 64 * half;
     words *rows = m + 8 * half;
@@ -64,7 +66,31 @@ static inline void load_block(words m[16], const uint8_t *const messages[], size
       rows[lane] = _mm512_maskz_loadu_epi8(mask, (const void *)address);
     }
     transpose(rows);
-    if (first) rows[0] = _mm512_or_si512(rows[0], broadcast((uint64_t)prefix));
+    if (first) rows[0] = _mm512_or_si512(rows[0], *prefixes);
+  }
+}
+
+static inline void load_pair(words m[8], const uint8_t *const left[],
+                             const uint8_t *const right[]) {
+  for (size_t lane = 0; lane < LANES; lane++) {
+    __m256i first = _mm256_loadu_si256((const __m256i *)left[lane]);
+    __m256i second = _mm256_loadu_si256((const __m256i *)right[lane]);
+    m[lane] = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+  }
+  transpose(m);
+}
+
+static inline void load_state(words state[8], ck_blake2b_strip *const strips[]) {
+  for (size_t lane = 0; lane < LANES; lane++) {
+    state[lane] = _mm512_loadu_si512(strips[lane]->state);
+  }
+  transpose(state);
+}
+
+static inline void store_state(words state[8], ck_blake2b_strip *const strips[]) {
+  transpose(state);
+  for (size_t lane = 0; lane < LANES; lane++) {
+    _mm512_storeu_si512(strips[lane]->state, state[lane]);
   }
 }
 
@@ -82,6 +108,17 @@ static inline void store_digests(const words state[8], uint8_t digests[][BLAKE2B
 void blake2b_8_lanes_avx512(const uint8_t *const messages[], size_t length, int prefix,
                             uint8_t digests[][BLAKE2B_DIGEST_BYTES]) {
   hash_lanes(messages, length, prefix, digests);
+}
+
+void blake2b_8_pairs_avx512(const uint8_t *const left[], const uint8_t *const right[], int prefix,
+                            uint8_t digests[][BLAKE2B_DIGEST_BYTES]) {
+  hash_pairs(left, right, prefix, digests);
+}
+
+void blake2b_8_strips_avx512(ck_blake2b_strip *const strips[], const uint8_t *const messages[],
+                             size_t length, uint64_t before, bool last,
+                             uint8_t digests[][BLAKE2B_DIGEST_BYTES]) {
+  hash_strips(strips, messages, length, before, last, digests);
 }
 
 #pragma clang attribute pop

@@ -4,14 +4,19 @@
 //
 // Phases, each of independent jobs:
 //   1 columns: the k2 columns of the message matrix are extended to n rows (primary slivers);
-//   2 rows: each of the n rows is extended to n symbols, every symbol is hashed once, the repair
-//     symbols of the first k1 rows become secondary slivers, and the trees of the rows go up;
-//   3 column trees: the same leaf hashes, read down the columns, give the secondary hashes.
+//   2 rows: each of the n rows is extended to n symbols, every symbol is hashed once, and the repair
+//     symbols of the first k1 rows become secondary slivers (MatrixHasher);
+//   3 column trees: what is left of them goes up to the secondary hashes.
 // The n x n expanded symbols never exist at the same time: repair symbols of lower rows are hashed
-// and dropped. What stays is the slivers and, until `finish`, one hash per symbol.
+// and dropped. The columns of the message matrix are secondary slivers as they stand, and are not
+// stored a second time.
 
 internal import ReedSolomon
 internal import Synchronization
+
+/// Takes a sliver as soon as it is ready: axis, index, bytes. Called by jobs, so from several threads at
+/// a time, once for each sliver.
+package typealias SliverSink = @Sendable (SliverAxis, SliverIndex, Span<UInt8>) -> Void
 
 /// Encodes one blob; run `phases` in order, then `finish`.
 package final class BlobEncoder: Sendable {
@@ -29,13 +34,10 @@ package final class BlobEncoder: Sendable {
 
   /// n rows of k2 symbols; the first k1 rows are the padded blob.
   let primary: SharedBytes
-  /// n columns of k1 symbols; empty for `.identityOnly`.
-  let secondary: SharedBytes
-  /// Leaf hashes, n rows of n.
-  private let leaves: SharedBytes
-  /// n primary roots, then n secondary roots, each by sliver index.
-  private let roots: SharedBytes
-  private let rowExpander: SliverExpander
+  /// The n - k2 columns of repair symbols; empty for `.identityOnly`.
+  private let repairColumns: SharedBytes
+  private let hasher: MatrixHasher
+  private let sink: SliverSink?
   private let scratches = ScratchPool()
   private let jobsDone = Atomic<Int>(0)
 
@@ -46,13 +48,15 @@ package final class BlobEncoder: Sendable {
     try self.init(pieces: [blob], parameters: parameters, output: output)
   }
 
-  /// A blob that arrived in pieces; they follow each other without gaps.
+  /// A blob that arrived in pieces; they follow each other without gaps. With a sink, slivers leave
+  /// while others are still being made: rows in phase 2, columns in phase 3.
   package convenience init(
-    pieces: [[UInt8]], parameters: EncodingParameters, output: Output = .slivers
+    pieces: [[UInt8]], parameters: EncodingParameters, output: Output = .slivers,
+    sink: SliverSink? = nil
   ) throws(EncodingParametersError) {
     let blobByteCount = pieces.reduce(0) { $0 + $1.count }
     try self.init(
-      blobByteCount: UInt64(blobByteCount), parameters: parameters, output: output)
+      blobByteCount: UInt64(blobByteCount), parameters: parameters, output: output, sink: sink)
     var offset = 0
     for piece in pieces {
       primary.write(piece.span, at: offset)
@@ -74,21 +78,22 @@ package final class BlobEncoder: Sendable {
   }
 
   private init(
-    blobByteCount: UInt64, parameters: EncodingParameters, output: Output
+    blobByteCount: UInt64, parameters: EncodingParameters, output: Output, sink: SliverSink? = nil
   ) throws(EncodingParametersError) {
+    precondition(sink == nil || output == .slivers, "no slivers are made that could be handed out")
     let n = parameters.shardCount
     let s = try parameters.symbolByteCount(forBlobOf: blobByteCount)
     self.parameters = parameters
     self.blobByteCount = blobByteCount
     self.output = output
+    self.sink = sink
     symbolByteCount = s
     primary = SharedBytes(byteCount: n * parameters.sliverByteCount(.primary, symbolByteCount: s))
-    secondary = SharedBytes(
+    let columnByteCount = parameters.sliverByteCount(.secondary, symbolByteCount: s)
+    repairColumns = SharedBytes(
       byteCount: output == .slivers
-        ? n * parameters.sliverByteCount(.secondary, symbolByteCount: s) : 0)
-    leaves = SharedBytes(byteCount: n * n * Digest.byteCount)
-    roots = SharedBytes(byteCount: 2 * n * Digest.byteCount)
-    rowExpander = SliverExpander(axis: .primary, parameters: parameters, symbolByteCount: s)
+        ? (n - parameters.secondarySourceCount) * columnByteCount : 0)
+    hasher = MatrixHasher(parameters: parameters)
   }
 
   /// Bytes that an encoder of such a blob holds at most, besides the caller's blob and some scratch
@@ -96,11 +101,14 @@ package final class BlobEncoder: Sendable {
   package static func memoryByteCount(
     forBlobOf blobByteCount: UInt64, parameters: EncodingParameters, output: Output = .slivers
   ) throws(EncodingParametersError) -> UInt64 {
+    let n = parameters.shardCount
     let s = try parameters.symbolByteCount(forBlobOf: blobByteCount)
-    let columns = output == .slivers ? parameters.primarySourceCount : 0
-    let perShard =
-      (parameters.secondarySourceCount + columns) * s + parameters.shardCount * Digest.byteCount
-    return UInt64(parameters.shardCount) * UInt64(perShard)
+    let rows = n * parameters.sliverByteCount(.primary, symbolByteCount: s)
+    let columns =
+      output == .slivers
+      ? (n - parameters.secondarySourceCount)
+        * parameters.sliverByteCount(.secondary, symbolByteCount: s) : 0
+    return UInt64(rows + columns + MatrixHasher.memoryByteCount(parameters: parameters))
   }
 
   /// Everything at once on the calling thread.
@@ -119,8 +127,8 @@ package final class BlobEncoder: Sendable {
         self.scratches.withScratch { scratch in
           switch number {
           case 0: self.extendColumns(job, scratch)
-          case 1: self.hashRows(job, scratch)
-          default: self.hashColumns(job, scratch)
+          case 1: self.hashRows(ofGroup: job, scratch)
+          default: self.finishColumns(job, scratch)
           }
         }
         self.jobsDone.add(1, ordering: .relaxed)
@@ -132,7 +140,7 @@ package final class BlobEncoder: Sendable {
   package func finish() -> EncodedBlob {
     precondition(output == .slivers, "the encoder was told to make no slivers")
     return EncodedBlob(
-      metadata: finishIdentity(), primary: primary, secondary: secondary)
+      metadata: finishIdentity(), rows: primary, repairColumns: repairColumns)
   }
 
   /// Only metadata and blob ID. All jobs must have run.
@@ -140,15 +148,7 @@ package final class BlobEncoder: Sendable {
     let done = jobsDone.load(ordering: .relaxed)
     let expected = jobCounts.reduce(0, +)
     precondition(done == expected, "\(done) of \(expected) jobs have run")
-    let n = parameters.shardCount
-    let digests = (0..<2 * n).map { unsafe Digest(at: roots.base + $0 * Digest.byteCount) }
-    let hashes = (0..<n).map { pair in
-      SliverPairHashes(
-        primary: .digest(digests[pair]), secondary: .digest(digests[2 * n - 1 - pair]))
-    }
-    return VerifiedBlobMetadata(
-      computing: BlobMetadata(blobByteCount: blobByteCount, hashes: hashes),
-      parameters: parameters, symbolByteCount: symbolByteCount)
+    return hasher.metadata(blobByteCount: blobByteCount, symbolByteCount: symbolByteCount)
   }
 
   func clearPadding() {
@@ -161,111 +161,90 @@ package final class BlobEncoder: Sendable {
       JobSizes.jobCount(
         parameters.secondarySourceCount,
         perJob: JobSizes.columnsPerJob(symbolByteCount: symbolByteCount)),
-      JobSizes.jobCount(
-        parameters.shardCount, perJob: JobSizes.rowsPerJob(symbolByteCount: symbolByteCount)),
-      JobSizes.jobCount(parameters.shardCount, perJob: JobSizes.treeCount),
+      hasher.groupCount, hasher.columnJobCount,
     ]
   }
 
-  /// Phase 1: a strip of columns from k1 to n symbols.
+  /// Phase 1: some columns from k1 to n symbols.
   private func extendColumns(_ job: Int, _ scratch: JobScratch) {
     let columns = JobSizes.range(
       job, of: parameters.secondarySourceCount,
       perJob: JobSizes.columnsPerJob(symbolByteCount: symbolByteCount))
-    let rowByteCount = rowExpander.lineByteCount
+    parameters.extendColumns(
+      columns, of: primary, symbolByteCount: symbolByteCount, codec: &scratch.codec)
+  }
+
+  /// Phase 2: a group of rows from k2 to n symbols, and their hashes.
+  private func hashRows(ofGroup group: Int, _ scratch: JobScratch) {
+    let whole = SymbolStrip(offset: 0, byteCount: symbolByteCount, isLast: true)
+    unsafe hasher.hashRows(ofGroup: group, whole, matrix: primary.base, scratch) { rows, repair in
+      if output == .slivers { unsafe storeRepair(of: rows, repair) }
+    }
+    guard let sink else { return }
+    let byteCount = parameters.sliverByteCount(.primary, symbolByteCount: symbolByteCount)
+    for row in hasher.rows(inGroup: group) {
+      primary.withSpan(row * byteCount..<(row + 1) * byteCount) {
+        sink(.primary, SliverIndex(UInt16(row)), $0)
+      }
+    }
+  }
+
+  /// Puts the repair symbols of those of the rows that are among the first k1 into their columns.
+  private func storeRepair(of rows: Range<Int>, _ repair: UnsafePointer<UInt8>) {
+    let sources = rows.clamped(to: 0..<parameters.primarySourceCount)
+    let repairCount = parameters.shardCount - parameters.secondarySourceCount
+    let columnByteCount = parameters.sliverByteCount(.secondary, symbolByteCount: symbolByteCount)
+    for column in 0..<repairCount {
+      var target = unsafe repairColumns.base + column * columnByteCount
+      unsafe target += sources.lowerBound * symbolByteCount
+      var symbol = unsafe repair + column * symbolByteCount
+      for _ in sources {
+        unsafe target.update(from: symbol, count: symbolByteCount)
+        unsafe target += symbolByteCount
+        unsafe symbol += repairCount * symbolByteCount
+      }
+    }
+  }
+
+  /// Phase 3: the roots of some columns.
+  private func finishColumns(_ job: Int, _ scratch: JobScratch) {
+    hasher.hashColumns(job)
+    guard let sink else { return }
+    let columns = SliverColumns(
+      parameters: parameters, symbolByteCount: symbolByteCount, rows: primary,
+      repairColumns: repairColumns)
+    let room = unsafe scratch.lines.reserve(columns.columnByteCount)
+    for column in hasher.columns(ofJob: job) {
+      unsafe columns.copy(column, to: room)
+      let bytes = unsafe UnsafeBufferPointer(start: room, count: columns.columnByteCount)
+      unsafe sink(.secondary, SliverIndex(UInt16(column)), bytes.span)
+    }
+  }
+}
+
+extension EncodingParameters {
+  /// Extends some columns of a matrix from k1 to n symbols. `matrix` holds n rows of k2 symbols, of
+  /// which the first k1 are there.
+  func extendColumns(
+    _ columns: Range<Int>, of matrix: SharedBytes, symbolByteCount: Int, codec: inout CodecScratch
+  ) {
+    let rowByteCount = sliverByteCount(.primary, symbolByteCount: symbolByteCount)
+    let sourceByteCount = primarySourceCount * rowByteCount
     let offset = columns.lowerBound * symbolByteCount
-    let code = parameters.code(expanding: .secondary)
-    let matrixByteCount = parameters.primarySourceCount * rowByteCount
     let source = unsafe SymbolGrid(
-      UnsafeRawBufferPointer(start: primary.base + offset, count: matrixByteCount - offset),
+      UnsafeRawBufferPointer(start: matrix.base + offset, count: sourceByteCount - offset),
       symbolStride: rowByteCount, codewordStride: symbolByteCount)
     let repair = unsafe MutableSymbolGrid(
       UnsafeMutableRawBufferPointer(
-        start: primary.base + matrixByteCount + offset,
-        count: primary.byteCount - matrixByteCount - offset),
+        start: matrix.base + sourceByteCount + offset,
+        count: matrix.byteCount - sourceByteCount - offset),
       symbolStride: rowByteCount, codewordStride: symbolByteCount)
     do {
-      try unsafe code.encode(
+      try unsafe code(expanding: .secondary).encode(
         source, into: repair, symbolByteCount: symbolByteCount, codewordCount: columns.count,
-        scratch: &scratch.codec)
+        scratch: &codec)
     } catch {
       preconditionFailure("extending columns \(columns): \(error)")
     }
-  }
-
-  /// Phase 2: a batch of rows from k2 to n symbols, their leaf hashes and their roots.
-  private func hashRows(_ job: Int, _ scratch: JobScratch) {
-    let n = parameters.shardCount
-    let rows = JobSizes.range(
-      job, of: n, perJob: JobSizes.rowsPerJob(symbolByteCount: symbolByteCount))
-    let lines = unsafe primary.base + rows.lowerBound * rowExpander.lineByteCount
-    let repair = unsafe scratch.repair.reserve(rows.count * rowExpander.repairByteCount)
-    unsafe rowExpander.expand(lines, lineCount: rows.count, into: repair, codec: &scratch.codec)
-    if output == .slivers {
-      for row in rows.clamped(to: 0..<parameters.primarySourceCount) {
-        unsafe copyToColumns(
-          row, repair: repair + (row - rows.lowerBound) * rowExpander.repairByteCount)
-      }
-    }
-    let leafStride = n * Digest.byteCount
-    let rowLeaves = unsafe leaves.base + rows.lowerBound * leafStride
-    unsafe rowExpander.hashSymbols(
-      lines, repair: repair, lineCount: rows.count, into: rowLeaves, leafStride: leafStride)
-
-    let treeStride = rowExpander.paddedLeafCount * Digest.byteCount
-    let trees = unsafe scratch.trees.reserve(min(rows.count, JobSizes.treeCount) * treeStride)
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: JobSizes.treeCount) {
-      let batch = first..<min(first + JobSizes.treeCount, rows.upperBound)
-      for row in batch {
-        let tree = unsafe trees + (row - first) * treeStride
-        unsafe tree.update(from: leaves.base + row * leafStride, count: leafStride)
-        unsafe (tree + leafStride).update(repeating: 0, count: treeStride - leafStride)
-      }
-      unsafe reduce(trees, rootsOf: batch, at: 0)
-    }
-  }
-
-  /// Puts the symbols of one of the first k1 rows into the secondary slivers.
-  private func copyToColumns(_ row: Int, repair: UnsafePointer<UInt8>) {
-    let columnByteCount = parameters.primarySourceCount * symbolByteCount
-    let source = unsafe primary.base + row * rowExpander.lineByteCount
-    for column in 0..<parameters.shardCount {
-      let symbol =
-        unsafe column < rowExpander.sourceCount
-        ? UnsafePointer(source) + column * symbolByteCount
-        : repair + (column - rowExpander.sourceCount) * symbolByteCount
-      unsafe (secondary.base + column * columnByteCount + row * symbolByteCount).update(
-        from: symbol, count: symbolByteCount)
-    }
-  }
-
-  /// Phase 3: the roots of a batch of columns.
-  private func hashColumns(_ job: Int, _ scratch: JobScratch) {
-    let n = parameters.shardCount
-    let columns = JobSizes.range(job, of: n, perJob: JobSizes.treeCount)
-    let treeStride = rowExpander.paddedLeafCount * Digest.byteCount
-    let trees = unsafe scratch.trees.reserve(columns.count * treeStride)
-    for row in 0..<n {
-      let source = unsafe leaves.base + (row * n + columns.lowerBound) * Digest.byteCount
-      for tree in 0..<columns.count {
-        unsafe (trees + tree * treeStride + row * Digest.byteCount).update(
-          from: source + tree * Digest.byteCount, count: Digest.byteCount)
-      }
-    }
-    if rowExpander.paddedLeafCount > n {
-      for tree in 0..<columns.count {
-        unsafe Digest.zero.store(at: trees + tree * treeStride + n * Digest.byteCount)
-      }
-    }
-    unsafe reduce(trees, rootsOf: columns, at: n)
-  }
-
-  private func reduce(
-    _ trees: UnsafeMutablePointer<UInt8>, rootsOf slivers: Range<Int>, at firstRoot: Int
-  ) {
-    unsafe HashLanes.reduceTrees(
-      trees, treeCount: slivers.count, leafCount: parameters.shardCount)
-    unsafe (roots.base + (firstRoot + slivers.lowerBound) * Digest.byteCount).update(
-      from: trees, count: slivers.count * Digest.byteCount)
   }
 }

@@ -6,13 +6,15 @@
 /// An encoded blob.
 package final class EncodedBlob: Sendable {
   package let metadata: VerifiedBlobMetadata
-  private let primary: SharedBytes
-  private let secondary: SharedBytes
+  private let rows: SharedBytes
+  private let columns: SliverColumns
 
-  init(metadata: VerifiedBlobMetadata, primary: SharedBytes, secondary: SharedBytes) {
+  init(metadata: VerifiedBlobMetadata, rows: SharedBytes, repairColumns: SharedBytes) {
     self.metadata = metadata
-    self.primary = primary
-    self.secondary = secondary
+    self.rows = rows
+    columns = SliverColumns(
+      parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount, rows: rows,
+      repairColumns: repairColumns)
   }
 
   package var blobID: BlobID { metadata.blobID }
@@ -21,9 +23,16 @@ package final class EncodedBlob: Sendable {
 
   /// A copy of one sliver, which must exist.
   package func sliver(_ axis: SliverAxis, _ index: SliverIndex) -> Sliver {
-    Sliver(
-      axis: axis, index: index, symbolByteCount: symbolByteCount,
-      bytes: storage(axis).bytes(range(axis, index)))
+    precondition(
+      Int(index.value) < parameters.shardCount,
+      "\(index) does not exist among \(parameters.shardCount)")
+    let byteCount = parameters.sliverByteCount(axis, symbolByteCount: symbolByteCount)
+    let bytes =
+      switch axis {
+      case .primary: rows.bytes(Int(index.value) * byteCount..<(Int(index.value) + 1) * byteCount)
+      case .secondary: columns.bytes(Int(index.value))
+      }
+    return Sliver(axis: axis, index: index, symbolByteCount: symbolByteCount, bytes: bytes)
   }
 
   /// Copies of both slivers of a pair, which must exist.
@@ -33,23 +42,39 @@ package final class EncodedBlob: Sendable {
       primary: sliver(.primary, index.sliver(.primary, shardCount: n)),
       secondary: sliver(.secondary, index.sliver(.secondary, shardCount: n)))
   }
+}
 
-  /// Lends the bytes of one sliver without copying.
-  package func withSliverBytes<Value>(
-    _ axis: SliverAxis, _ index: SliverIndex, _ body: (Span<UInt8>) -> Value
-  ) -> Value {
-    storage(axis).withSpan(range(axis, index), body)
+/// The secondary slivers: the first k2 are columns of the rows, the others are stored as they are.
+struct SliverColumns: Sendable {
+  let parameters: EncodingParameters
+  let symbolByteCount: Int
+  let rows: SharedBytes
+  let repairColumns: SharedBytes
+
+  var columnByteCount: Int {
+    parameters.sliverByteCount(.secondary, symbolByteCount: symbolByteCount)
   }
 
-  private func storage(_ axis: SliverAxis) -> SharedBytes {
-    axis == .primary ? primary : secondary
+  /// Copies a column that exists to where there is room for it.
+  func copy(_ column: Int, to target: UnsafeMutablePointer<UInt8>) {
+    let sourceCount = parameters.secondarySourceCount
+    guard column < sourceCount else {
+      let start = (column - sourceCount) * columnByteCount
+      unsafe target.update(from: repairColumns.base + start, count: columnByteCount)
+      return
+    }
+    for row in 0..<parameters.primarySourceCount {
+      let start = (row * sourceCount + column) * symbolByteCount
+      unsafe (target + row * symbolByteCount).update(
+        from: rows.base + start, count: symbolByteCount)
+    }
   }
 
-  private func range(_ axis: SliverAxis, _ index: SliverIndex) -> Range<Int> {
-    precondition(
-      Int(index.value) < parameters.shardCount,
-      "\(index) does not exist among \(parameters.shardCount)")
-    let byteCount = parameters.sliverByteCount(axis, symbolByteCount: symbolByteCount)
-    return Int(index.value) * byteCount..<(Int(index.value) + 1) * byteCount
+  func bytes(_ column: Int) -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: columnByteCount) { buffer, count in
+      guard let base = buffer.baseAddress else { return }
+      unsafe copy(column, to: base)
+      count = columnByteCount
+    }
   }
 }

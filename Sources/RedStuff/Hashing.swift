@@ -75,16 +75,24 @@ extension Digest {
   let base: UnsafeMutablePointer<UInt8>
   let byteCount: Int
 
-  /// Not initialised. A multiple of the cache line, so that vector loads do not straddle two.
+  /// Not initialised.
   init(byteCount: Int) {
     self.byteCount = byteCount
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-    unsafe base = memory.bindMemory(to: UInt8.self, capacity: max(byteCount, 1))
+    unsafe base = allocatePages(byteCount)
   }
 
   deinit {
-    unsafe UnsafeMutableRawPointer(base).deallocate()
+    unsafe ck_pages_free(base)
   }
+}
+
+/// Memory that is not initialised, aligned to the cache line at least, so that vector loads do not
+/// straddle two; for `ck_pages_free`.
+func allocatePages(_ byteCount: Int) -> UnsafeMutablePointer<UInt8> {
+  guard let memory = unsafe ck_pages_allocate(byteCount) else {
+    preconditionFailure("no memory for \(byteCount) bytes")
+  }
+  return unsafe memory.bindMemory(to: UInt8.self, capacity: max(byteCount, 1))
 }
 
 /// Hashes in lanes over raw memory.
@@ -99,13 +107,47 @@ enum HashLanes {
       digests, Digest.byteCount)
   }
 
+  /// The next strip of `count` leaves that lie side by side, one state for each. Digests come out
+  /// of the last strip only.
+  static func hashLeafStrips(
+    _ symbols: UnsafePointer<UInt8>, _ strip: SymbolStrip, count: Int,
+    states: UnsafeMutablePointer<UInt8>, into digests: UnsafeMutablePointer<UInt8>
+  ) {
+    unsafe UnsafeMutableRawPointer(states).withMemoryRebound(
+      to: ck_blake2b_strip.self, capacity: count
+    ) { states in
+      unsafe ck_blake2b_strips(
+        states, symbols, strip.byteCount, strip.byteCount, MerkleTree.leafPrefix, count,
+        UInt64(strip.offset), strip.isLast, digests, Digest.byteCount)
+    }
+  }
+
   /// H(01 || left || right) of `count` pairs of digests; `parents` may be `pairs` itself.
   static func hashInner(
     _ pairs: UnsafePointer<UInt8>, count: Int, into parents: UnsafeMutablePointer<UInt8>
   ) {
-    unsafe ck_blake2b_many(
-      pairs, 2 * Digest.byteCount, 2 * Digest.byteCount, Int32(MerkleTree.innerPrefix), count,
-      parents, Digest.byteCount)
+    unsafe ck_blake2b_pairs(
+      pairs, 2 * Digest.byteCount, pairs + Digest.byteCount, 2 * Digest.byteCount,
+      MerkleTree.innerPrefix, count, parents)
+  }
+
+  /// One level of `columnCount` trees that stand side by side: rows 2i and 2i + 1 of digests become
+  /// row i of `target`, which may be the rows themselves. An odd last row is paired with empty
+  /// nodes, so there must be more than one row in the whole level.
+  static func hashRowPairs(
+    _ rows: UnsafePointer<UInt8>, stride: Int, rowCount: Int, columnCount: Int,
+    into target: UnsafeMutablePointer<UInt8>, targetStride: Int
+  ) {
+    unsafe Digest.emptyNode.withUnsafeBufferPointer { empty in
+      guard let empty = empty.baseAddress else { return }
+      for pair in 0..<(rowCount + 1) / 2 {
+        let left = unsafe rows + 2 * pair * stride
+        let isWhole = 2 * pair + 1 < rowCount
+        unsafe ck_blake2b_pairs(
+          left, Digest.byteCount, isWhole ? left + stride : empty, isWhole ? Digest.byteCount : 0,
+          MerkleTree.innerPrefix, columnCount, target + pair * targetStride)
+      }
+    }
   }
 
   /// Turns `treeCount` rows of leaf digests, each padded to an even number of them, into
@@ -145,6 +187,9 @@ enum HashLanes {
 }
 
 extension Digest {
+  /// What an empty node is hashed as.
+  fileprivate static let emptyNode = [UInt8](repeating: 0, count: byteCount)
+
   /// Reads 32 bytes that the caller knows to be there.
   init(at pointer: UnsafePointer<UInt8>) {
     let raw = unsafe UnsafeRawPointer(pointer)

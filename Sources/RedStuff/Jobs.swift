@@ -7,6 +7,8 @@
 // phase that starts before the last one has ended reads half-written symbols, and their hashes name
 // a blob that does not exist.
 
+internal import CKernels
+
 /// Jobs that may run at the same time, in any order, each exactly once.
 package struct JobPhase: Sendable {
   package let jobCount: Int
@@ -39,12 +41,11 @@ package struct JobPhase: Sendable {
   /// Not initialised.
   init(byteCount: Int) {
     self.byteCount = byteCount
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-    unsafe base = memory.bindMemory(to: UInt8.self, capacity: max(byteCount, 1))
+    unsafe base = allocatePages(byteCount)
   }
 
   deinit {
-    unsafe UnsafeMutableRawPointer(base).deallocate()
+    unsafe ck_pages_free(base)
   }
 
   func clear(_ range: Range<Int>) {

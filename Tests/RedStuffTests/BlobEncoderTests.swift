@@ -2,6 +2,7 @@
 //
 // Blobs to slivers, hashes and blob IDs, against the reference implementation.
 
+import Synchronization
 import Testing
 
 @testable import RedStuff
@@ -159,6 +160,23 @@ import Testing
     #expect(
       encoder.finish().metadata
         == (try BlobEncoder.encodeSerially(blob, parameters: parameters)).metadata)
+  }
+
+  @Test func `with a sink every sliver leaves once`() throws {
+    let parameters = try EncodingParameters(shardCount: 10)
+    let blob = generatedBytes(seed: 8, count: 5000)
+    let left = Mutex<[Sliver]>([])
+    let encoder = try BlobEncoder(pieces: [blob], parameters: parameters) { axis, index, bytes in
+      let sliver = Sliver(
+        axis: axis, index: index, symbolByteCount: 180,
+        bytes: bytes.indices.map { bytes[$0] })
+      left.withLock { $0.append(sliver) }
+    }
+    for phase in encoder.phases { phase.runSerially() }
+    let encoded = encoder.finish()
+    #expect(encoded.symbolByteCount == 180)
+    #expect(
+      left.withLock { $0 } == slivers(encoded, .primary) + slivers(encoded, .secondary))
   }
 
   @Test func `a pair holds row p and column n-1-p`() throws {

@@ -4,7 +4,7 @@
 // BLAKE2b in lanes, CRC32C. Each exists for several CPU levels; the scalar one is the twin that
 // defines the result, and every other must give the same bytes.
 //
-// Nothing here allocates or keeps a pointer. Pointers need no alignment. Sizes are in bytes unless
+// Nothing here but ck_pages_allocate allocates, and nothing keeps a pointer. Pointers need no alignment. Sizes are in bytes unless
 // the name says otherwise. Every function may be called from several threads at once as long as
 // what one call writes is not touched by another. Arguments are trusted: callers check them.
 
@@ -58,6 +58,16 @@ bool ck_level_supported(ck_level level);
 
 /// "scalar", "avx2", "avx512", "gfni", or "unknown"; a static string.
 const char *ck_level_name(ck_level level);
+
+// ---------------------------------------------------------------------------------------------
+// Memory
+
+/// Memory for `byte_count` bytes that hold anything, aligned to a cache line at least, on huge pages
+/// where it is large and the system has them. NULL if there is none.
+void *ck_pages_allocate(size_t byte_count);
+
+/// Takes back what ck_pages_allocate gave, or NULL.
+void ck_pages_free(void *memory);
 
 // ---------------------------------------------------------------------------------------------
 // GF(2^16): rows of blocks
@@ -163,6 +173,42 @@ void ck_blake2b_many(const uint8_t *messages, size_t stride, size_t length, int 
 /// The same at a given level, which must be supported.
 void ck_blake2b_many_at(ck_level level, const uint8_t *messages, size_t stride, size_t length,
                         int prefix, size_t count, uint8_t *digests, size_t digest_stride);
+
+/// Hashes `count` pairs of 32-byte digests behind the byte `prefix`: digest i of left + i *
+/// left_stride and right + i * right_stride goes to digests + i * 32. A stride of 0 takes the same
+/// digest each time. `digests` may be `left` itself when left_stride is at least 32 (a tree level hashed
+/// in place: right = left + 32, both strides 64); no other overlap.
+void ck_blake2b_pairs(const uint8_t *left, size_t left_stride, const uint8_t *right,
+                      size_t right_stride, uint8_t prefix, size_t count, uint8_t *digests);
+
+/// The same at a given level, which must be supported.
+void ck_blake2b_pairs_at(ck_level level, const uint8_t *left, size_t left_stride,
+                         const uint8_t *right, size_t right_stride, uint8_t prefix, size_t count,
+                         uint8_t *digests);
+
+/// Bytes that a strip which is not the last must be a multiple of.
+#define CK_BLAKE2B_STRIP_BYTES 128
+
+/// A prefixed hash whose message comes in strips: what has been taken so far, and the one byte by
+/// which the prefix pushes each strip beyond the blocks.
+typedef struct ck_blake2b_strip {
+  uint64_t state[8];
+  uint64_t carry;
+} ck_blake2b_strip;
+
+/// Hashes the next strip of `count` messages side by side: bytes before ..< before + length of each,
+/// the strips `stride` bytes apart. `strips` holds one hash per message and need not be initialised
+/// for the first strip (before = 0), which the byte `prefix` precedes; every later call continues
+/// where the one before has ended. All strips but the last (`last`: digests come out, as with
+/// ck_blake2b_many) are a positive multiple of CK_BLAKE2B_STRIP_BYTES long.
+void ck_blake2b_strips(ck_blake2b_strip *strips, const uint8_t *messages, size_t stride,
+                       size_t length, uint8_t prefix, size_t count, uint64_t before, bool last,
+                       uint8_t *digests, size_t digest_stride);
+
+/// The same at a given level, which must be supported.
+void ck_blake2b_strips_at(ck_level level, ck_blake2b_strip *strips, const uint8_t *messages,
+                          size_t stride, size_t length, uint8_t prefix, size_t count,
+                          uint64_t before, bool last, uint8_t *digests, size_t digest_stride);
 
 // ---------------------------------------------------------------------------------------------
 // CRC32C (Castagnoli, reflected, initial value and final XOR ffffffff)

@@ -1,0 +1,29 @@
+// pages.c
+//
+// Large blocks of memory. A fresh block costs one fault per page that is touched, which for small
+// pages took longer than encoding what was then written there; so the system is asked for huge ones.
+
+#include <stdlib.h>
+
+#include "CKernels.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+enum { CACHE_LINE_BYTES = 64 };
+static const size_t huge_page_bytes = (size_t)2 << 20;
+
+void *ck_pages_allocate(size_t byte_count) {
+  bool huge = byte_count >= 2 * huge_page_bytes;
+  void *memory = NULL;
+  size_t alignment = huge ? huge_page_bytes : CACHE_LINE_BYTES;
+  if (posix_memalign(&memory, alignment, byte_count > 0 ? byte_count : 1) != 0) return NULL;
+#if defined(__linux__)
+  // A wish: where it is not granted, the pages stay small.
+  if (huge) madvise(memory, byte_count, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
+void ck_pages_free(void *memory) { free(memory); }

@@ -1,0 +1,190 @@
+// MatrixHasher.swift
+//
+// The sliver hashes of an expanded matrix. Every symbol is hashed once; its leaf serves the tree of
+// its row and the tree of its column.
+//
+// Rows come in groups. The leaves of a group are still in the cache when the trees of its rows and
+// the lowest levels of all column trees go up, and one node per column is all that is kept of them.
+// So memory is a sixteenth of the n x n leaves, and none of them is fetched twice.
+//
+// Symbols may come in strips: bytes 0 ..< w of all symbols, then w ..< 2w, and so on. Then each leaf
+// hash waits for the next strip as its inner state.
+//
+// Invariant: groups are aligned and a power of two of rows, so the subtrees of a group are subtrees
+// of the columns. Otherwise the roots are those of another tree.
+
+internal import CKernels
+
+/// Bytes of every symbol that are expanded and hashed together.
+struct SymbolStrip: Sendable {
+  /// The first of them.
+  let offset: Int
+  let byteCount: Int
+  let isLast: Bool
+}
+
+/// Hashes the rows of a matrix group by group, then its columns.
+final class MatrixHasher: Sendable {
+  /// Enough rows for most of a column tree, few enough that their leaves stay in the cache.
+  private static let rowsPerGroupMax = 16
+  /// Groups that a small matrix has at least, so that there is work for several threads.
+  private static let groupCountMin = 8
+  /// Columns that go up together in the end.
+  private static let columnsPerJob = 16
+
+  let parameters: EncodingParameters
+  let groupCount: Int
+  private let rowsPerGroup: Int
+  /// For each group a row of n nodes, one per column.
+  private let nodes: SharedBytes
+  /// n primary roots, then n secondary roots, each by sliver index.
+  private let roots: SharedBytes
+  /// The states of n x n leaf hashes; empty if there is only one strip.
+  private let strips: SharedBytes
+
+  init(parameters: EncodingParameters, inStrips: Bool = false) {
+    let n = parameters.shardCount
+    self.parameters = parameters
+    var rows = Self.rowsPerGroupMax
+    while rows > 1 && rows * Self.groupCountMin > n { rows /= 2 }
+    rowsPerGroup = rows
+    groupCount = JobSizes.jobCount(n, perJob: rows)
+    nodes = SharedBytes(byteCount: groupCount * n * Digest.byteCount)
+    roots = SharedBytes(byteCount: 2 * n * Digest.byteCount)
+    strips = SharedBytes(byteCount: inStrips ? n * n * MemoryLayout<ck_blake2b_strip>.stride : 0)
+  }
+
+  /// Memory beside the scratch of running jobs.
+  static func memoryByteCount(parameters: EncodingParameters, inStrips: Bool = false) -> Int {
+    let n = parameters.shardCount
+    let perLeaf = inStrips ? MemoryLayout<ck_blake2b_strip>.stride : 0
+    return n * n * perLeaf + (n / 4 + 2) * n * Digest.byteCount
+  }
+
+  func rows(inGroup group: Int) -> Range<Int> {
+    JobSizes.range(group, of: parameters.shardCount, perJob: rowsPerGroup)
+  }
+
+  /// Expands the rows of a group and takes their symbols into the hashes; with the last strip the
+  /// roots of the rows are done.
+  ///
+  /// - matrix: all n rows, each the strip of its k2 source symbols.
+  /// - visit: gets the repair symbols of some rows, row after row, before they are dropped.
+  func hashRows(
+    ofGroup group: Int, _ strip: SymbolStrip, matrix: UnsafePointer<UInt8>, _ scratch: JobScratch,
+    visit: (Range<Int>, UnsafePointer<UInt8>) -> Void = { _, _ in }
+  ) {
+    let expander = SliverExpander(
+      axis: .primary, parameters: parameters, symbolByteCount: strip.byteCount)
+    let group = (index: group, rows: rows(inGroup: group))
+    let leafStride = expander.paddedLeafCount * Digest.byteCount
+    let leaves = unsafe scratch.trees.reserve(rowsPerGroup * leafStride)
+    let perBatch = JobSizes.rowsPerJob(symbolByteCount: strip.byteCount)
+    for first in stride(from: group.rows.lowerBound, to: group.rows.upperBound, by: perBatch) {
+      let batch = first..<min(first + perBatch, group.rows.upperBound)
+      let lines = unsafe matrix + first * expander.lineByteCount
+      let repair = unsafe scratch.repair.reserve(batch.count * expander.repairByteCount)
+      unsafe expander.expand(lines, lineCount: batch.count, into: repair, codec: &scratch.codec)
+      unsafe visit(batch, repair)
+      for row in batch {
+        let leaf = unsafe leaves + (row - group.rows.lowerBound) * leafStride
+        let line = unsafe matrix + row * expander.lineByteCount
+        let repairLine = unsafe repair + (row - first) * expander.repairByteCount
+        unsafe hash(line, expander.sourceCount, strip, firstOfRow: row, column: 0, into: leaf)
+        unsafe hash(
+          repairLine, parameters.shardCount - expander.sourceCount, strip, firstOfRow: row,
+          column: expander.sourceCount, into: leaf + expander.sourceCount * Digest.byteCount)
+      }
+    }
+    guard strip.isLast else { return }
+    unsafe raiseColumns(group.index, leaves, leafStride, rowCount: group.rows.count, scratch)
+    unsafe raiseRows(group.rows, leaves, leafStride)
+  }
+
+  /// Leaf hashes of `count` adjacent symbols of a row.
+  private func hash(
+    _ symbols: UnsafePointer<UInt8>, _ count: Int, _ strip: SymbolStrip, firstOfRow row: Int,
+    column: Int, into digests: UnsafeMutablePointer<UInt8>
+  ) {
+    guard strips.byteCount > 0 else {
+      unsafe HashLanes.hashLeaves(
+        symbols, symbolByteCount: strip.byteCount, count: count, into: digests)
+      return
+    }
+    let first = (row * parameters.shardCount + column) * MemoryLayout<ck_blake2b_strip>.stride
+    unsafe HashLanes.hashLeafStrips(
+      symbols, strip, count: count, states: strips.base + first, into: digests)
+  }
+
+  /// The column trees as far as one group goes: one node per column remains.
+  private func raiseColumns(
+    _ group: Int, _ leaves: UnsafeMutablePointer<UInt8>, _ leafStride: Int, rowCount: Int,
+    _ scratch: JobScratch
+  ) {
+    let n = parameters.shardCount
+    let rowByteCount = n * Digest.byteCount
+    let result = unsafe nodes.base + group * rowByteCount
+    guard rowsPerGroup > 1 else {
+      unsafe result.update(from: leaves, count: rowByteCount)
+      return
+    }
+    let between = unsafe scratch.lines.reserve(rowsPerGroup / 2 * rowByteCount)
+    var (source, stride, height) = unsafe (leaves, leafStride, rowCount)
+    var remaining = rowsPerGroup
+    while remaining > 1 {
+      let target = unsafe remaining == 2 ? result : between
+      unsafe HashLanes.hashRowPairs(
+        source, stride: stride, rowCount: height, columnCount: n, into: target,
+        targetStride: rowByteCount)
+      unsafe (source, stride, height) = unsafe (target, rowByteCount, (height + 1) / 2)
+      remaining /= 2
+    }
+  }
+
+  private func raiseRows(
+    _ rows: Range<Int>, _ leaves: UnsafeMutablePointer<UInt8>, _ leafStride: Int
+  ) {
+    let n = parameters.shardCount
+    for row in 0..<rows.count where leafStride > n * Digest.byteCount {
+      unsafe Digest.zero.store(at: leaves + row * leafStride + n * Digest.byteCount)
+    }
+    unsafe HashLanes.reduceTrees(leaves, treeCount: rows.count, leafCount: n)
+    unsafe (roots.base + rows.lowerBound * Digest.byteCount).update(
+      from: leaves, count: rows.count * Digest.byteCount)
+  }
+
+  /// Jobs of the last step, after all rows: the rest of the column trees.
+  var columnJobCount: Int { JobSizes.jobCount(parameters.shardCount, perJob: Self.columnsPerJob) }
+
+  func columns(ofJob job: Int) -> Range<Int> {
+    JobSizes.range(job, of: parameters.shardCount, perJob: Self.columnsPerJob)
+  }
+
+  func hashColumns(_ job: Int) {
+    let n = parameters.shardCount
+    let columns = columns(ofJob: job)
+    let top = unsafe nodes.base + columns.lowerBound * Digest.byteCount
+    var height = groupCount
+    while height > 1 {
+      unsafe HashLanes.hashRowPairs(
+        top, stride: n * Digest.byteCount, rowCount: height, columnCount: columns.count, into: top,
+        targetStride: n * Digest.byteCount)
+      height = (height + 1) / 2
+    }
+    unsafe (roots.base + (n + columns.lowerBound) * Digest.byteCount).update(
+      from: top, count: columns.count * Digest.byteCount)
+  }
+
+  /// The metadata, once all jobs have run.
+  func metadata(blobByteCount: UInt64, symbolByteCount: Int) -> VerifiedBlobMetadata {
+    let n = parameters.shardCount
+    let digests = (0..<2 * n).map { unsafe Digest(at: roots.base + $0 * Digest.byteCount) }
+    let hashes = (0..<n).map { pair in
+      SliverPairHashes(
+        primary: .digest(digests[pair]), secondary: .digest(digests[2 * n - 1 - pair]))
+    }
+    return VerifiedBlobMetadata(
+      computing: BlobMetadata(blobByteCount: blobByteCount, hashes: hashes),
+      parameters: parameters, symbolByteCount: symbolByteCount)
+  }
+}
