@@ -65,16 +65,12 @@ struct DecodingInput: Sendable {
   func decode(_ job: Int, into matrix: SharedBytes, scratch: JobScratch) {
     let s = symbolByteCount
     let codewords = JobSizes.range(job, of: codewordCount, perJob: codewordsPerJob)
-    let runByteCount = codewords.count * s
-    // Arrays lend their memory one at a time only; copying the strip also packs it for the cache.
-    let strip = unsafe scratch.lines.reserve(slivers.count * runByteCount)
     let run = codewords.lowerBound * s..<codewords.upperBound * s
-    var received: [UnsafeRawBufferPointer] = unsafe []
-    unsafe received.reserveCapacity(slivers.count)
-    for (position, sliver) in slivers.enumerated() {
-      let target = unsafe strip + position * runByteCount
-      unsafe target.copy(from: sliver.bytes, run)
-      unsafe received.append(UnsafeRawBufferPointer(start: target, count: runByteCount))
+    // Arrays lend their memory one at a time only.
+    let received = unsafe ReceivedSymbols.lent(codewordStride: s) { position, body in
+      unsafe slivers[position].bytes.withUnsafeBytes { bytes in
+        unsafe body(UnsafeRawBufferPointer(rebasing: bytes[run]))
+      }
     }
     let rowByteCount = parameters.secondarySourceCount * s
     let strides = axis == .primary ? (rowByteCount, s) : (s, rowByteCount)
@@ -85,8 +81,8 @@ struct DecodingInput: Sendable {
       symbolStride: strides.0, codewordStride: strides.1)
     do {
       try unsafe plan.decode(
-        received, receivedCodewordStride: s, into: target, output: .allSources,
-        symbolByteCount: s, codewordCount: codewords.count, scratch: &scratch.codec)
+        received, into: target, symbolByteCount: s, codewordCount: codewords.count,
+        scratch: &scratch.codec)
     } catch {
       preconditionFailure("decoding codewords \(codewords): \(error)")
     }
