@@ -46,12 +46,8 @@ struct DecodingInput: Sendable {
     symbolByteCount = metadata.symbolByteCount
     slivers = taken
     indices = taken.map { Int($0.index.value) }
-    do {
-      // The code along columns expands secondary slivers, and any k1 rows are symbols of it.
-      plan = try DecodePlan(code: parameters.code(expanding: axis.other), present: indices)
-    } catch {
-      preconditionFailure("distinct indices below n are not a plan: \(error)")
-    }
+    // The code along columns expands secondary slivers, and any k1 rows are symbols of it.
+    plan = PlanCache.sources(of: parameters.code(expanding: axis.other), from: indices)
   }
 
   /// Codewords: columns of the matrix for primary slivers, rows for secondary ones.
