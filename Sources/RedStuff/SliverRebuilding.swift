@@ -77,43 +77,43 @@ extension Sliver {
   package static func rebuilt(
     _ axis: SliverAxis, _ lost: [LostSliver], metadata: VerifiedBlobMetadata
   ) -> [Result<Sliver, SliverRecoveryError>] {
-    var results: [Result<Sliver, SliverRecoveryError>] = []
-    var groups: [(present: [Int], members: [RebuildInput])] = []
-    for (place, sliver) in lost.enumerated() {
-      do throws(SliverRecoveryError) {
-        let input = try RebuildInput(sliver, place: place, axis: axis, metadata: metadata)
-        let present = input.symbols.map { Int($0.sourceIndex.value) }
-        if let group = groups.firstIndex(where: { $0.present == present }) {
-          groups[group].members.append(input)
-        } else {
-          groups.append((present, [input]))
-        }
-        // Replaced below.
-        results.append(.failure(.tooFewSymbols(received: 0, required: 0)))
-      } catch {
-        results.append(.failure(error))
+    let s = metadata.symbolByteCount
+    let inputs = lost.map { sliver in
+      Result { () throws(SliverRecoveryError) in
+        try RebuildInput(sliver, axis: axis, metadata: metadata)
       }
     }
-    let perBatch = JobSizes.rowsPerJob(symbolByteCount: metadata.symbolByteCount)
+    var groups: [(present: [Int], members: [(place: Int, input: RebuildInput)])] = []
+    for (place, input) in inputs.enumerated() {
+      guard case .success(let input) = input else { continue }
+      if let group = groups.firstIndex(where: { $0.present == input.present }) {
+        groups[group].members.append((place, input))
+      } else {
+        groups.append((input.present, [(place, input)]))
+      }
+    }
+    var decoded = [[UInt8]](repeating: [], count: lost.count)
+    let perBatch = JobSizes.rowsPerJob(symbolByteCount: s)
     for group in groups {
       let plan = PlanCache.sources(
         of: metadata.parameters.code(expanding: axis), from: group.present)
       for first in stride(from: 0, to: group.members.count, by: perBatch) {
         let batch = group.members[first..<min(first + perBatch, group.members.count)]
-        for (input, bytes) in zip(batch, decode(batch, plan, metadata.symbolByteCount)) {
-          results[input.place] = .success(
-            Sliver(
-              axis: axis, index: input.index, symbolByteCount: metadata.symbolByteCount,
-              bytes: bytes))
+        for (member, bytes) in zip(batch, decode(batch.map(\.input), plan, s)) {
+          decoded[member.place] = bytes
         }
       }
     }
-    return results
+    return zip(inputs, decoded).map { input, bytes in
+      input.map {
+        Sliver(axis: axis, index: $0.index, symbolByteCount: s, bytes: bytes)
+      }
+    }
   }
 
   /// Decodes slivers with the same places side by side.
   private static func decode(
-    _ inputs: ArraySlice<RebuildInput>, _ plan: DecodePlan, _ symbolByteCount: Int
+    _ inputs: [RebuildInput], _ plan: DecodePlan, _ symbolByteCount: Int
   ) -> [[UInt8]] {
     let sliverByteCount = plan.present.count * symbolByteCount
     let received = Scratch(byteCount: inputs.count * sliverByteCount)
@@ -150,13 +150,13 @@ extension Sliver {
 /// A lost sliver with exactly k symbols that have passed all checks but that of their bytes, in
 /// ascending order of their places.
 private struct RebuildInput {
-  /// In the caller's list.
-  let place: Int
   let index: SliverIndex
   let symbols: [DecodingSymbol]
 
+  var present: [Int] { symbols.map { Int($0.sourceIndex.value) } }
+
   init(
-    _ lost: LostSliver, place: Int, axis: SliverAxis, metadata: VerifiedBlobMetadata
+    _ lost: LostSliver, axis: SliverAxis, metadata: VerifiedBlobMetadata
   ) throws(SliverRecoveryError) {
     let n = metadata.shardCount
     let s = metadata.symbolByteCount
@@ -179,7 +179,6 @@ private struct RebuildInput {
           source: source, byteCount: symbol.bytes.count, expected: s)
       }
     }
-    self.place = place
     index = lost.index
     symbols = used.sorted { $0.sourceIndex < $1.sourceIndex }
   }
