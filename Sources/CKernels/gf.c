@@ -70,14 +70,23 @@ void ck_gf_derivative(ck_level level, uint8_t *rows, size_t row_bytes, size_t si
   }
 }
 
-/// Makes the factor of `element` from its four nibbles' factors.
-static inline void factor_of(uint8_t *factor, size_t bytes, uint16_t element,
-                             const uint8_t *nibble_factors) {
+/// Makes the factor of `element` from its four nibbles' factors; fast where `bytes` is a constant.
+static inline void add_nibbles(uint8_t *restrict factor, size_t bytes, uint16_t element,
+                               const uint8_t *restrict nibble_factors) {
   const uint8_t *a = nibble_factors + (element & 15) * bytes;
   const uint8_t *b = nibble_factors + (16 + (element >> 4 & 15)) * bytes;
   const uint8_t *c = nibble_factors + (32 + (element >> 8 & 15)) * bytes;
   const uint8_t *d = nibble_factors + (48 + (element >> 12)) * bytes;
   for (size_t i = 0; i < bytes; i++) factor[i] = a[i] ^ b[i] ^ c[i] ^ d[i];
+}
+
+static inline void factor_of(uint8_t *factor, size_t bytes, uint16_t element,
+                             const uint8_t *nibble_factors) {
+  if (bytes == CK_GF_FACTOR_BYTES_MAX) {
+    add_nibbles(factor, CK_GF_FACTOR_BYTES_MAX, element, nibble_factors);
+  } else {
+    add_nibbles(factor, bytes, element, nibble_factors);
+  }
 }
 
 void ck_gf_accumulate(ck_level level, uint8_t *targets, size_t target_stride, size_t target_count,

@@ -46,6 +46,9 @@ struct DecodingInput: Sendable {
     symbolByteCount = metadata.symbolByteCount
     slivers = taken
     indices = taken.map { Int($0.index.value) }
+    copiedRows =
+      axis == .primary
+      ? taken.indices.filter { Int(taken[$0].index.value) < parameters.primarySourceCount } : []
     // The code along columns expands secondary slivers, and any k1 rows are symbols of it.
     plan = PlanCache.sources(of: parameters.code(expanding: axis.other), from: indices)
   }
@@ -55,12 +58,32 @@ struct DecodingInput: Sendable {
 
   private var codewordsPerJob: Int { JobSizes.columnsPerJob(symbolByteCount: symbolByteCount) }
 
-  var jobCount: Int { JobSizes.jobCount(codewordCount, perJob: codewordsPerJob) }
+  /// Rows of the matrix among primary slivers are copied as wholes, in memory's order; strips would
+  /// touch every page of the matrix again and again.
+  private let copiedRows: [Int]
 
-  /// Decodes a strip of codewords into the message matrix.
+  /// Strips of codewords to be decoded; none if copying rows is all there is to do.
+  private var stripCount: Int {
+    axis == .primary && copiedRows.count == parameters.primarySourceCount
+      ? 0 : JobSizes.jobCount(codewordCount, perJob: codewordsPerJob)
+  }
+
+  var jobCount: Int { copiedRows.count + stripCount }
+
+  /// Copies a row or decodes a strip of codewords into the message matrix.
   func decode(_ job: Int, into matrix: SharedBytes, scratch: JobScratch) {
+    if job < copiedRows.count {
+      let position = copiedRows[job]
+      let bytes = slivers[position].bytes
+      matrix.write(bytes.span, at: indices[position] * bytes.count)
+      return
+    }
+    decodeStrip(job - copiedRows.count, into: matrix, scratch: scratch)
+  }
+
+  private func decodeStrip(_ strip: Int, into matrix: SharedBytes, scratch: JobScratch) {
     let s = symbolByteCount
-    let codewords = JobSizes.range(job, of: codewordCount, perJob: codewordsPerJob)
+    let codewords = JobSizes.range(strip, of: codewordCount, perJob: codewordsPerJob)
     let run = codewords.lowerBound * s..<codewords.upperBound * s
     // Arrays lend their memory one at a time only.
     let received = unsafe ReceivedSymbols.lent(codewordStride: s) { position, body in
@@ -77,8 +100,8 @@ struct DecodingInput: Sendable {
       symbolStride: strides.0, codewordStride: strides.1)
     do {
       try unsafe plan.decode(
-        received, into: target, symbolByteCount: s, codewordCount: codewords.count,
-        scratch: &scratch.codec)
+        received, into: target, output: axis == .primary ? .missingTargets : .allTargets,
+        symbolByteCount: s, codewordCount: codewords.count, scratch: &scratch.codec)
     } catch {
       preconditionFailure("decoding codewords \(codewords): \(error)")
     }

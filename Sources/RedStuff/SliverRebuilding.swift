@@ -115,6 +115,8 @@ extension Sliver {
   private static func decode(
     _ inputs: [RebuildInput], _ plan: DecodePlan, _ symbolByteCount: Int
   ) -> [[UInt8]] {
+    // One needs no packing: its symbols are read where they lie, and decoded into place.
+    if inputs.count == 1 { return [decode(inputs[0], plan, symbolByteCount)] }
     let sliverByteCount = plan.present.count * symbolByteCount
     let received = Scratch(byteCount: inputs.count * sliverByteCount)
     var offset = 0
@@ -125,24 +127,48 @@ extension Sliver {
       }
     }
     let decoded = Scratch(byteCount: offset)
-    var codec = CodecScratch()
-    do {
-      try unsafe plan.decode(
-        .grid(
-          SymbolGrid(
-            UnsafeRawBufferPointer(start: received.base, count: offset),
-            symbolStride: symbolByteCount, codewordStride: sliverByteCount)),
-        into: MutableSymbolGrid(
-          UnsafeMutableRawBufferPointer(start: decoded.base, count: offset),
-          symbolStride: symbolByteCount, codewordStride: sliverByteCount),
-        symbolByteCount: symbolByteCount, codewordCount: inputs.count, scratch: &codec)
-    } catch {
-      preconditionFailure("decoding \(inputs.count) checked slivers: \(error)")
-    }
+    unsafe decode(
+      .grid(
+        SymbolGrid(
+          UnsafeRawBufferPointer(start: received.base, count: offset),
+          symbolStride: symbolByteCount, codewordStride: sliverByteCount)),
+      plan, symbolByteCount, sliverCount: inputs.count,
+      into: UnsafeMutableRawBufferPointer(start: decoded.base, count: offset))
     return (0..<inputs.count).map { sliver in
       unsafe Array(
         UnsafeBufferPointer(
           start: decoded.base + sliver * sliverByteCount, count: sliverByteCount))
+    }
+  }
+
+  private static func decode(
+    _ input: RebuildInput, _ plan: DecodePlan, _ symbolByteCount: Int
+  ) -> [UInt8] {
+    let sliverByteCount = plan.present.count * symbolByteCount
+    return unsafe Array(unsafeUninitializedCapacity: sliverByteCount) { bytes, count in
+      unsafe decode(
+        .lent(codewordStride: 0) { position, body in
+          unsafe input.symbols[position].bytes.withUnsafeBytes { unsafe body($0) }
+        },
+        plan, symbolByteCount, sliverCount: 1, into: UnsafeMutableRawBufferPointer(bytes))
+      count = sliverByteCount
+    }
+  }
+
+  private static func decode(
+    _ received: ReceivedSymbols, _ plan: DecodePlan, _ symbolByteCount: Int, sliverCount: Int,
+    into bytes: UnsafeMutableRawBufferPointer
+  ) {
+    var codec = CodecScratch()
+    do {
+      try unsafe plan.decode(
+        received,
+        into: MutableSymbolGrid(
+          bytes, symbolStride: symbolByteCount,
+          codewordStride: plan.present.count * symbolByteCount),
+        symbolByteCount: symbolByteCount, codewordCount: sliverCount, scratch: &codec)
+    } catch {
+      preconditionFailure("decoding \(sliverCount) checked slivers: \(error)")
     }
   }
 }

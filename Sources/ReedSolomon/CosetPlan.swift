@@ -75,6 +75,8 @@ struct CosetPlan: Sendable {
 
   /// The size of cosets that costs least, 1 for the sum term by term.
   static func cheapestSize(sourcePoints: [Int], targetPoints: [Int], pointCount: Int) -> Int {
+    // Even pairs cost each source two multiplications and a half.
+    guard targetPoints.count > 2 else { return 1 }
     var isSource = [Bool](repeating: false, count: pointCount)
     var isTarget = isSource
     for point in sourcePoints { isSource[point] = true }

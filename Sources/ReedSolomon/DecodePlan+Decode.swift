@@ -4,6 +4,13 @@
 
 import CKernels
 
+/// What decoding writes.
+package enum DecodeOutput: Sendable {
+  case allTargets
+  /// Only targets that are not present; others may already lie in place, or be copied elsewhere.
+  case missingTargets
+}
+
 extension DecodePlan {
   /// The sums of a strip stay in the nearest cache, or close to it.
   private static let directWorkByteCountMax = 32 << 10
@@ -13,16 +20,17 @@ extension DecodePlan {
   /// Decodes many codewords at once.
   ///
   /// - received: the `k` present symbols of each codeword.
-  /// - target: where the targets go; symbol i of this grid is `targets[i]`. It must not overlap
-  ///   what is received. Only the symbols themselves are written.
+  /// - target: where the targets go; symbol i of this grid is `targets[i]`. What is written must not
+  ///   overlap what is received. Only the symbols named by `output` are written.
   /// - scratch: work space of the calling thread.
   ///
   /// Throws before anything is written if a buffer is too small, or for a bad symbol length. Targets
   /// that are present are copied. Cost per codeword for T others: k * T multiplications of symbols or,
   /// for many, O(N log N) for N points, whichever is less.
   package func decode(
-    _ received: ReceivedSymbols, into target: MutableSymbolGrid, symbolByteCount: Int,
-    codewordCount: Int, scratch: inout CodecScratch
+    _ received: ReceivedSymbols, into target: MutableSymbolGrid,
+    output: DecodeOutput = .allTargets, symbolByteCount: Int, codewordCount: Int,
+    scratch: inout CodecScratch
   ) throws(ReedSolomonError) {
     try code.check(symbolByteCount: symbolByteCount, codewordCount: codewordCount)
     let extent = SymbolExtent(symbolByteCount: symbolByteCount, codewordCount: codewordCount)
@@ -32,7 +40,7 @@ extension DecodePlan {
     try unsafe received.check(extent, symbolCount: present.count)
     guard let base = unsafe target.bytes.baseAddress, codewordCount > 0 else { return }
 
-    for copy in copies {
+    for copy in output == .allTargets ? copies : [] {
       unsafe received.withSymbol(copy.position) { symbol in
         unsafe ck_symbols_copy(
           base + copy.target * target.symbolStride, target.codewordStride, symbol,
@@ -75,33 +83,38 @@ extension DecodePlan {
       let sums = unsafe StripRows(
         base: work, blocks: blocks, extent: extent, kernels: code.kernels)
       unsafe sums.clear(0..<targetCount)
-      unsafe add(received, times: elements, to: sums)
+      unsafe elements.withUnsafeBufferPointer { elements in
+        guard let first = elements.baseAddress else { return }
+        unsafe add(received, times: first, to: sums)
+      }
       for (row, place) in computed.enumerated() { unsafe sink.take(row, of: sums, for: place) }
     }
   }
 
   /// Adds what the symbols contribute to the first rows.
-  private func add(_ received: ReceivedSymbols, times elements: [UInt16], to sums: StripRows) {
-    let targetCount = computed.count
-    let offset = unsafe sums.extent.offset(
-      ofRun: sums.blocks, codewordStride: received.codewordStride)
+  private func add(
+    _ received: ReceivedSymbols, times elements: UnsafePointer<UInt16>, to sums: StripRows
+  ) {
+    let rowCount = computed.count
+    let stride = unsafe received.codewordStride
+    let offset = unsafe sums.extent.offset(ofRun: sums.blocks, codewordStride: stride)
     if let offset, case .grid(let grid) = unsafe received, let base = unsafe grid.bytes.baseAddress
     {
       return unsafe sums.add(
-        base + offset, stride: grid.symbolStride, count: present.count, times: elements[...],
-        rowCount: targetCount)
+        base + offset, stride: grid.symbolStride, count: present.count, times: elements,
+        rowCount: rowCount)
     }
     for position in present.indices {
-      let factors = elements[position * targetCount..<(position + 1) * targetCount]
+      let factors = unsafe elements + position * rowCount
       unsafe received.withSymbol(position) { symbol in
         if let offset {
           return unsafe sums.add(
-            symbol + offset, stride: 0, count: 1, times: factors, rowCount: targetCount)
+            symbol + offset, stride: 0, count: 1, times: factors, rowCount: rowCount)
         }
-        unsafe sums.gather(symbol, codewordStride: received.codewordStride, into: targetCount)
+        unsafe sums.gather(symbol, codewordStride: stride, into: rowCount)
         unsafe sums.add(
-          UnsafeRawPointer(sums.row(targetCount)), stride: 0, count: 1, times: factors,
-          rowCount: targetCount)
+          UnsafeRawPointer(sums.row(rowCount)), stride: 0, count: 1, times: factors,
+          rowCount: rowCount)
       }
     }
   }
@@ -123,11 +136,13 @@ extension DecodePlan {
         unsafe read(coset, of: received, into: values, size: plan.size)
         unsafe values.inverseTransform(
           size: plan.size, delta: coset.number * plan.size, nonzeroCount: coset.rows.upperBound)
-        let first = number * plan.targets.count
-        unsafe sums.add(
-          UnsafeRawPointer(values.base), stride: 0, count: 1,
-          times: plan.elements[first..<first + plan.targets.count], rowCount: plan.targets.count,
-          height: plan.size)
+        unsafe plan.elements.withUnsafeBufferPointer { elements in
+          guard let first = elements.baseAddress else { return }
+          unsafe sums.add(
+            UnsafeRawPointer(values.base), stride: 0, count: 1,
+            times: first + number * plan.targets.count, rowCount: plan.targets.count,
+            height: plan.size)
+        }
         if let same = plan.targets.firstIndex(where: { $0.number == coset.number }) {
           unsafe values.differentiate(size: plan.size)
           unsafe sums.dropFirst(same * plan.size).add(values, rowCount: plan.size)

@@ -63,7 +63,7 @@ package struct DecodePlan: Sendable {
     }
     self.copies = copies
     self.computed = computed
-    let sourcePoints = pattern.present.map { pattern.points.point(of: $0) }
+    let sourcePoints = pattern.presentPoints
     let targetPoints = computed.map { pattern.points.point(of: targets[$0]) }
     let size =
       cosetSize
@@ -87,15 +87,16 @@ package struct DecodePlan: Sendable {
   private static func elements(
     _ locator: ErasureLocator, from sourcePoints: [Int], to targetPoints: [Int]
   ) -> [UInt16] {
-    let tables = FieldTables.shared
-    let targets = targetPoints.map { (point: $0, log: locator.logs[$0]) }
-    var elements: [UInt16] = []
-    elements.reserveCapacity(sourcePoints.count * targets.count)
-    for source in sourcePoints {
-      let sourceLog = locator.logs[source]
-      for target in targets {
-        let divisor = FieldTables.addModulo(target.log, tables.log[target.point ^ source])
-        elements.append(tables.exp[Int(FieldTables.subtractModulo(sourceLog, divisor))])
+    let log = FieldTables.shared.log
+    let exp = FieldTables.shared.exp
+    let logs = locator.logs
+    var elements = [UInt16](repeating: 0, count: sourcePoints.count * targetPoints.count)
+    var element = elements.mutableSpan
+    for (row, source) in sourcePoints.enumerated() {
+      for (column, target) in targetPoints.enumerated() {
+        let divisor = FieldTables.addModulo(logs[target], log[target ^ source])
+        element[row * targetPoints.count + column] =
+          exp[Int(FieldTables.subtractModulo(logs[source], divisor))]
       }
     }
     return elements

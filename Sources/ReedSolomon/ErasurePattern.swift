@@ -15,6 +15,8 @@ package struct ErasurePattern: Sendable {
 
   /// Evaluation points of the code.
   let points: CodePoints
+  /// The points of the present symbols, in their order.
+  let presentPoints: [Int]
   /// Per symbol, its place in `present`; -1 if it is not there.
   let positions: [Int32]
   let locator: ErasureLocator
@@ -40,6 +42,7 @@ package struct ErasurePattern: Sendable {
     self.present = present
     self.positions = positions
     points = CodePoints(code)
+    presentPoints = present.map { [points] in points.point(of: $0) }
     locator = ErasureLocator(points: points, isPresent: positions.map { $0 >= 0 })
   }
 

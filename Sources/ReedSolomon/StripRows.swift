@@ -102,19 +102,16 @@ struct StripPlan {
   }
 
   /// Adds combinations of `count` sources, `stride` apart, to the first `rowCount` rows: `elements`
-  /// holds what source 0 is multiplied by for each row, then source 1, and so on. With a height, a
-  /// source and what it is added to are that many rows each.
+  /// starts with what source 0 is multiplied by for each row, then come those of source 1, and so on.
+  /// With a height, a source and what it is added to are that many rows each.
   func add(
-    _ source: UnsafeRawPointer, stride: Int, count: Int, times elements: ArraySlice<UInt16>,
+    _ source: UnsafeRawPointer, stride: Int, count: Int, times elements: UnsafePointer<UInt16>,
     rowCount: Int, height: Int = 1
   ) {
-    precondition(elements.count == count * rowCount)
-    unsafe elements.withUnsafeBufferPointer { elements in
-      unsafe kernels.nibbleFactors.withUnsafeBytes { factors in
-        unsafe ck_gf_accumulate(
-          kernels.level, base, height * rowByteCount, rowCount, source, stride, count,
-          height * rowByteCount, elements.baseAddress, factors.baseAddress)
-      }
+    unsafe kernels.nibbleFactors.withUnsafeBytes { factors in
+      unsafe ck_gf_accumulate(
+        kernels.level, base, height * rowByteCount, rowCount, source, stride, count,
+        height * rowByteCount, elements, factors.baseAddress)
     }
   }
 

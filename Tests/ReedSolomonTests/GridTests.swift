@@ -152,6 +152,32 @@ import Testing
     }
   }
 
+  @Test func `symbols that are there may already lie in place`() throws {
+    let code = try ReedSolomonCode(sourceCount: 4, repairCount: 2)
+    let source = testBytes(seed: 1, count: 4 * 70)
+    let repair = try code.encode(source.span, symbolByteCount: 70)
+    var decoded = source
+    for index in 70..<210 { decoded[index] = 0 }
+    let plan = try DecodePlan(code: code, present: [0, 3, 4, 5])
+    let received =
+      [Array(source[..<70]), Array(source[210...])] + [
+        Array(repair[..<70]), Array(repair[70...]),
+      ]
+    var scratch = CodecScratch()
+    try unsafe decoded.withUnsafeMutableBytes { decoded in
+      // A copy would set this right, and the second change would spoil it.
+      unsafe decoded[0] ^= 1
+      try unsafe plan.decode(
+        .lent(codewordStride: 0) { position, body in
+          unsafe received[position].withUnsafeBytes { unsafe body($0) }
+        },
+        into: MutableSymbolGrid(decoded, symbolStride: 70, codewordStride: 0),
+        output: .missingTargets, symbolByteCount: 70, codewordCount: 1, scratch: &scratch)
+      unsafe decoded[0] ^= 1
+    }
+    expectEqual(decoded, source)
+  }
+
   // Two tasks share matrix and output; each has its own codewords and its own scratch.
   @Test func `threads may encode different codewords of one matrix`() async throws {
     let code = try ReedSolomonCode(sourceCount: 34, repairCount: 66)
