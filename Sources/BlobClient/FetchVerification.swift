@@ -12,71 +12,75 @@ extension FetchJob {
 
   static func run(_ jobs: [FetchJob], metadata: VerifiedBlobMetadata) -> [FetchResult] {
     var results: [FetchResult] = []
-    var symbols: [LineSymbols] = []
+    var lines: [LineSymbols] = []
     for job in jobs {
       switch job {
       case .symbols(let proven):
         results.append(.symbols(proven, isValid: proven.validity(metadata)))
-      case .line(let line): symbols.append(line)
+      case .line(let line): lines.append(line)
       }
     }
-    let slivers = symbols.map { $0.sliver(metadata) }
+    let slivers = slivers(of: lines, metadata)
     let failures = Sliver.failures(slivers, against: metadata)
-    for (position, line) in symbols.enumerated() {
+    for (position, line) in lines.enumerated() {
       results.append(
         .line(line, bytes: slivers[position].bytes, matches: failures[position] == nil))
     }
     return results
+  }
+
+  /// The slivers that the symbols make up; the caller compares their roots. Lines that miss the same
+  /// symbols are decoded together.
+  private static func slivers(
+    of lines: [LineSymbols], _ metadata: VerifiedBlobMetadata
+  ) -> [Sliver] {
+    var slivers = lines.map { line in
+      let bytes: [UInt8] = if case .own(let bytes) = line.origin { bytes } else { [] }
+      return Sliver(
+        axis: line.line.axis, index: line.line.sliverIndex,
+        symbolByteCount: metadata.symbolByteCount, bytes: bytes)
+    }
+    for axis in SliverAxis.allCases {
+      var places: [Int] = []
+      var lost: [LostSliver] = []
+      for (place, line) in lines.enumerated() where line.line.axis == axis {
+        guard case .crossing(let symbols, _) = line.origin else { continue }
+        places.append(place)
+        lost.append(
+          LostSliver(
+            index: line.line.sliverIndex,
+            symbols: symbols.map {
+              DecodingSymbol(
+                sourceIndex: SliverIndex(UInt16($0.position)), bytes: Array($0.bytes))
+            }))
+      }
+      for (place, result) in zip(places, Sliver.rebuilt(axis, lost, metadata: metadata)) {
+        do {
+          slivers[place] = try result.get()
+        } catch {
+          preconditionFailure("rebuilding \(lines[place].line) from checked symbols: \(error)")
+        }
+      }
+    }
+    return slivers
   }
 }
 
 extension ProvenRun {
   /// For each symbol whether its path leads to the root of the sliver.
   func validity(_ metadata: VerifiedBlobMetadata) -> [Bool] {
-    let s = metadata.symbolByteCount
-    guard let root = metadata.metadata.hash(of: run.line.axis, at: run.line.sliverIndex) else {
-      return Array(repeating: false, count: paths.count)
-    }
-    return paths.enumerated().map { offset, path in
-      let symbol = bytes.span.extracting(offset * s..<(offset + 1) * s)
-      do {
-        try path.verify(
-          symbol, leafIndex: run.symbols.lowerBound + offset, leafCount: metadata.shardCount,
-          root: root)
-        return true
-      } catch {
-        return false
+    do throws(ProvenSymbolsError) {
+      try ProvenSymbols(
+        axis: run.line.axis, index: run.line.sliverIndex, positions: Array(run.symbols),
+        bytes: bytes, paths: paths
+      ).verify(against: metadata)
+      return Array(repeating: true, count: paths.count)
+    } catch {
+      guard case .wrongSymbols(let wrong) = error else {
+        return Array(repeating: false, count: paths.count)
       }
+      let isWrong = Set(wrong)
+      return paths.indices.map { !isWrong.contains($0) }
     }
-  }
-}
-
-extension LineSymbols {
-  /// The sliver that the symbols make up; the caller compares its root.
-  func sliver(_ metadata: VerifiedBlobMetadata) -> Sliver {
-    switch origin {
-    case .own(let bytes): return sliver(metadata, bytes)
-    case .crossing(let symbols, _):
-      let k = metadata.parameters.symbolCount(inSliverOf: line.axis)
-      if symbols.enumerated().allSatisfy({ $0.offset == $0.element.position }), symbols.count == k {
-        return sliver(metadata, symbols.flatMap(\.bytes))
-      }
-      do {
-        return try Sliver.rebuilt(
-          line.axis, line.sliverIndex,
-          from: symbols.map {
-            DecodingSymbol(
-              sourceIndex: SliverIndex(UInt16($0.position)), bytes: Array($0.bytes))
-          }, metadata: metadata)
-      } catch {
-        preconditionFailure("rebuilding \(line) from \(symbols.count) checked symbols: \(error)")
-      }
-    }
-  }
-
-  private func sliver(_ metadata: VerifiedBlobMetadata, _ bytes: [UInt8]) -> Sliver {
-    Sliver(
-      axis: line.axis, index: line.sliverIndex, symbolByteCount: metadata.symbolByteCount,
-      bytes: bytes)
   }
 }

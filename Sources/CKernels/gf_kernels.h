@@ -19,6 +19,7 @@ typedef struct gf_kernels {
               size_t wanted_from, size_t wanted_to, const void *twiddles);
   void (*multiply)(uint8_t *target, const uint8_t *source, size_t row_bytes, const void *factor);
   void (*exclusive_or)(uint8_t *target, const uint8_t *source, size_t byte_count);
+  void (*add_product)(uint8_t *target, const uint8_t *source, size_t row_bytes, const void *factor);
 } gf_kernels;
 
 extern const gf_kernels gf_scalar;

@@ -173,6 +173,16 @@ static void fft(uint8_t *rows, const uint8_t *source, size_t row_bytes, size_t s
   }
 }
 
+/// target ^= source * factor
+static void add_product(uint8_t *target, const uint8_t *source, size_t row_bytes,
+                        const void *factor) {
+  loaded_factor loaded = factor_load(factor);
+  for (size_t i = 0; i < row_bytes; i += BLOCK_BYTES) {
+    block sum = block_add_product(block_load(target + i), block_load(source + i), loaded);
+    block_store(target + i, sum);
+  }
+}
+
 #define GF_LANES_KERNELS(name, make)                                                        \
   const gf_kernels name = {                                                                 \
       .factor_bytes = LEVEL_FACTOR_BYTES,                                                   \
@@ -181,4 +191,5 @@ static void fft(uint8_t *rows, const uint8_t *source, size_t row_bytes, size_t s
       .fft = fft,                                                                           \
       .multiply = multiply,                                                                 \
       .exclusive_or = exclusive_or,                                                         \
+      .add_product = add_product,                                                           \
   }

@@ -95,6 +95,12 @@ static void fft(uint8_t *rows, const uint8_t *source, size_t row_bytes, size_t s
   }
 }
 
+static void add_factor_product(uint8_t *target, const uint8_t *source, size_t row_bytes,
+                               const void *factor) {
+  product_tables tables = tables_of(factor, 0);
+  add_product(target, source, row_bytes, &tables);
+}
+
 const gf_kernels gf_scalar = {
     .factor_bytes = sizeof(product_tables),
     .factor_make = factor_make,
@@ -102,4 +108,5 @@ const gf_kernels gf_scalar = {
     .fft = fft,
     .multiply = multiply,
     .exclusive_or = exclusive_or,
+    .add_product = add_factor_product,
 };

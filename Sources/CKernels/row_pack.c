@@ -101,3 +101,26 @@ void ck_row_scatter(const uint8_t *row, uint8_t *symbol, size_t symbol_bytes,
     scatter_tails(row, tail, shape.half_bytes, codeword_stride, tails);
   }
 }
+
+/// With a constant length the copies below become single moves.
+static inline void copy_strided(uint8_t *target, size_t target_stride, const uint8_t *source,
+                                size_t source_stride, size_t bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    memcpy(target + i * target_stride, source + i * source_stride, bytes);
+  }
+}
+
+void ck_symbols_copy(uint8_t *target, size_t target_stride, const uint8_t *source,
+                     size_t source_stride, size_t symbol_bytes, size_t count) {
+  if (target_stride == symbol_bytes && source_stride == symbol_bytes) {
+    memcpy(target, source, symbol_bytes * count);
+    return;
+  }
+  switch (symbol_bytes) {
+    case 2: copy_strided(target, target_stride, source, source_stride, 2, count); break;
+    case 4: copy_strided(target, target_stride, source, source_stride, 4, count); break;
+    case 8: copy_strided(target, target_stride, source, source_stride, 8, count); break;
+    case 16: copy_strided(target, target_stride, source, source_stride, 16, count); break;
+    default: copy_strided(target, target_stride, source, source_stride, symbol_bytes, count);
+  }
+}

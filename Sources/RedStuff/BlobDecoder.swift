@@ -129,6 +129,11 @@ package final class BlobDecoder: Sendable {
       axis: .primary, parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
     let rows = rowsToCheck[positions]
     let roots = scratches.withScratch { scratch in
+      if let first = rows.first, let last = rows.last, last - first < rows.count {
+        // Neighbours lie in the matrix as the expander wants them.
+        return unsafe expander.roots(
+          matrix.base + first * expander.lineByteCount, lineCount: rows.count, scratch: scratch)
+      }
       let lines = unsafe scratch.lines.reserve(rows.count * expander.lineByteCount)
       for (line, row) in rows.enumerated() {
         unsafe (lines + line * expander.lineByteCount).update(

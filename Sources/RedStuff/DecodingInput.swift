@@ -46,12 +46,11 @@ struct DecodingInput: Sendable {
     symbolByteCount = metadata.symbolByteCount
     slivers = taken
     indices = taken.map { Int($0.index.value) }
-    do {
-      // The code along columns expands secondary slivers, and any k1 rows are symbols of it.
-      plan = try DecodePlan(code: parameters.code(expanding: axis.other), present: indices)
-    } catch {
-      preconditionFailure("distinct indices below n are not a plan: \(error)")
-    }
+    copiedRows =
+      axis == .primary
+      ? taken.indices.filter { Int(taken[$0].index.value) < parameters.primarySourceCount } : []
+    // The code along columns expands secondary slivers, and any k1 rows are symbols of it.
+    plan = PlanCache.sources(of: parameters.code(expanding: axis.other), from: indices)
   }
 
   /// Codewords: columns of the matrix for primary slivers, rows for secondary ones.
@@ -59,22 +58,38 @@ struct DecodingInput: Sendable {
 
   private var codewordsPerJob: Int { JobSizes.columnsPerJob(symbolByteCount: symbolByteCount) }
 
-  var jobCount: Int { JobSizes.jobCount(codewordCount, perJob: codewordsPerJob) }
+  /// Rows of the matrix among primary slivers are copied as wholes, in memory's order; strips would
+  /// touch every page of the matrix again and again.
+  private let copiedRows: [Int]
 
-  /// Decodes a strip of codewords into the message matrix.
+  /// Strips of codewords to be decoded; none if copying rows is all there is to do.
+  private var stripCount: Int {
+    axis == .primary && copiedRows.count == parameters.primarySourceCount
+      ? 0 : JobSizes.jobCount(codewordCount, perJob: codewordsPerJob)
+  }
+
+  var jobCount: Int { copiedRows.count + stripCount }
+
+  /// Copies a row or decodes a strip of codewords into the message matrix.
   func decode(_ job: Int, into matrix: SharedBytes, scratch: JobScratch) {
+    if job < copiedRows.count {
+      let position = copiedRows[job]
+      let bytes = slivers[position].bytes
+      matrix.write(bytes.span, at: indices[position] * bytes.count)
+      return
+    }
+    decodeStrip(job - copiedRows.count, into: matrix, scratch: scratch)
+  }
+
+  private func decodeStrip(_ strip: Int, into matrix: SharedBytes, scratch: JobScratch) {
     let s = symbolByteCount
-    let codewords = JobSizes.range(job, of: codewordCount, perJob: codewordsPerJob)
-    let runByteCount = codewords.count * s
-    // Arrays lend their memory one at a time only; copying the strip also packs it for the cache.
-    let strip = unsafe scratch.lines.reserve(slivers.count * runByteCount)
+    let codewords = JobSizes.range(strip, of: codewordCount, perJob: codewordsPerJob)
     let run = codewords.lowerBound * s..<codewords.upperBound * s
-    var received: [UnsafeRawBufferPointer] = unsafe []
-    unsafe received.reserveCapacity(slivers.count)
-    for (position, sliver) in slivers.enumerated() {
-      let target = unsafe strip + position * runByteCount
-      unsafe target.copy(from: sliver.bytes, run)
-      unsafe received.append(UnsafeRawBufferPointer(start: target, count: runByteCount))
+    // Arrays lend their memory one at a time only.
+    let received = unsafe ReceivedSymbols.lent(codewordStride: s) { position, body in
+      unsafe slivers[position].bytes.withUnsafeBytes { bytes in
+        unsafe body(UnsafeRawBufferPointer(rebasing: bytes[run]))
+      }
     }
     let rowByteCount = parameters.secondarySourceCount * s
     let strides = axis == .primary ? (rowByteCount, s) : (s, rowByteCount)
@@ -85,7 +100,7 @@ struct DecodingInput: Sendable {
       symbolStride: strides.0, codewordStride: strides.1)
     do {
       try unsafe plan.decode(
-        received, receivedCodewordStride: s, into: target, output: .allSources,
+        received, into: target, output: axis == .primary ? .missingTargets : .allTargets,
         symbolByteCount: s, codewordCount: codewords.count, scratch: &scratch.codec)
     } catch {
       preconditionFailure("decoding codewords \(codewords): \(error)")

@@ -37,20 +37,29 @@ extension Sliver {
   package func symbol(
     crossing target: SliverIndex, parameters: EncodingParameters
   ) throws(SliverShapeError) -> [UInt8] {
+    try symbols(crossing: [target], parameters: parameters)
+  }
+
+  /// The symbols where this sliver crosses the given ones of the other axis, one after the other, in
+  /// one pass over it: systematic ones are plain slices, the others take a multiplication per symbol
+  /// of this sliver each, or less if they are many.
+  package func symbols(
+    crossing targets: [SliverIndex], parameters: EncodingParameters
+  ) throws(SliverShapeError) -> [UInt8] {
     try checkShape(parameters: parameters)
-    guard Int(target.value) < parameters.shardCount else {
+    for target in targets where Int(target.value) >= parameters.shardCount {
       throw .indexOutOfRange(index: target, shardCount: parameters.shardCount)
     }
-    let position = Int(target.value)
+    let positions = targets.map { Int($0.value) }
     let sourceCount = parameters.symbolCount(inSliverOf: axis)
-    if position < sourceCount {
-      return Array(bytes[position * symbolByteCount..<(position + 1) * symbolByteCount])
+    if positions.allSatisfy({ $0 < sourceCount }) {
+      return positions.flatMap { bytes[$0 * symbolByteCount..<($0 + 1) * symbolByteCount] }
     }
+    let plan = PlanCache.symbols(positions, ofSources: parameters.code(expanding: axis))
     do {
-      return try parameters.code(expanding: axis).repairSymbol(
-        position - sourceCount, of: bytes.span, symbolByteCount: symbolByteCount)
+      return try plan.decode(bytes.span, symbolByteCount: symbolByteCount)
     } catch {
-      preconditionFailure("symbol \(position) of a checked sliver: \(error)")
+      preconditionFailure("symbols \(positions) of a checked sliver: \(error)")
     }
   }
 

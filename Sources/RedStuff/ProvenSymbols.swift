@@ -1,7 +1,7 @@
 // ProvenSymbols.swift
 //
 // A few symbols of one sliver with their Merkle paths: what a degraded read fetches when it does
-// not need the whole sliver. Checked in hash lanes, level by level, since there may be hundreds.
+// not need the whole sliver.
 
 /// Symbols of one sliver, and the paths that prove them.
 package struct ProvenSymbols: Hashable, Sendable {
@@ -49,7 +49,8 @@ extension ProvenSymbols {
         positionCount: positions.count, pathCount: paths.count, byteCount: bytes.count,
         symbolByteCount: s)
     }
-    let computed = foldPaths(symbolByteCount: s)
+    let computed = MerklePaths.roots(
+      symbols: bytes, symbolByteCount: s, positions: positions, paths: paths)
     let wrong = positions.indices.filter { entry in
       let position = positions[entry]
       guard (0..<metadata.shardCount).contains(position) else { return true }
@@ -61,35 +62,6 @@ extension ProvenSymbols {
       return root != .digest(computed[entry])
     }
     guard wrong.isEmpty else { throw .wrongSymbols(entries: wrong) }
-  }
-
-  /// The root that each symbol and its path lead to.
-  private func foldPaths(symbolByteCount: Int) -> [Digest] {
-    let count = positions.count
-    let pairByteCount = 2 * Digest.byteCount
-    let leaves = Scratch(byteCount: count * Digest.byteCount)
-    unsafe bytes.withUnsafeBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      unsafe HashLanes.hashLeaves(
-        base, symbolByteCount: symbolByteCount, count: count, into: leaves.base)
-    }
-    var current = (0..<count).map { unsafe Digest(at: leaves.base + $0 * Digest.byteCount) }
-    let pairs = Scratch(byteCount: count * pairByteCount)
-    for level in 0..<(paths.map(\.path.count).max() ?? 0) {
-      let climbing = paths.indices.filter { paths[$0].path.count > level }
-      for (slot, entry) in climbing.enumerated() {
-        let sibling = paths[entry].path[level].hashedDigest
-        let isLeft = (positions[entry] >> level).isMultiple(of: 2)
-        let pair = unsafe pairs.base + slot * pairByteCount
-        unsafe (isLeft ? current[entry] : sibling).store(at: pair)
-        unsafe (isLeft ? sibling : current[entry]).store(at: pair + Digest.byteCount)
-      }
-      unsafe HashLanes.hashInner(pairs.base, count: climbing.count, into: pairs.base)
-      for (slot, entry) in climbing.enumerated() {
-        current[entry] = unsafe Digest(at: pairs.base + slot * Digest.byteCount)
-      }
-    }
-    return current
   }
 }
 

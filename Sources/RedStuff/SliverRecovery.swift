@@ -1,85 +1,8 @@
 // SliverRecovery.swift
 //
-// A lost sliver is rebuilt from single symbols of slivers of the other axis: a row from any k2 of
-// its n symbols, a column from any k1. Each symbol of a lost sliver also stands in the sliver that
-// crosses it there, so helpers need not know the lost sliver.
-//
-// Invariant: exactly k symbols with distinct indices decide the result, so every node that decodes
-// the same symbols gets the same bytes, also when some are corrupt. More would leave it to the
-// algorithm, and the result could not serve as evidence.
-
-internal import ReedSolomon
-
-/// Why a sliver was not rebuilt.
-package enum SliverRecoveryError: Error, Equatable {
-  case targetOutOfRange(index: SliverIndex, shardCount: Int)
-  /// Ask more helpers; the symbols received so far stay valid.
-  case tooFewSymbols(received: Int, required: Int)
-  /// No shard has such a sliver; drop the symbol.
-  case sourceOutOfRange(index: SliverIndex, shardCount: Int)
-  /// Two symbols of the same source sliver; drop one.
-  case symbolRepeated(source: SliverIndex)
-  case symbolByteCountMismatch(source: SliverIndex, byteCount: Int, expected: Int)
-  /// The symbols do not decode to the sliver that the metadata describes: with unverified symbols a
-  /// helper lied, with verified ones the blob is badly encoded (see `InconsistencyProof`).
-  case notTheSliver(SliverVerificationError)
-}
-
-extension Sliver {
-  /// Decodes a sliver from the first k of `symbols`, whose source indices are places in this
-  /// sliver. Nothing is compared with the metadata but lengths and counts.
-  package static func rebuilt(
-    _ axis: SliverAxis, _ index: SliverIndex, from symbols: [DecodingSymbol],
-    metadata: VerifiedBlobMetadata
-  ) throws(SliverRecoveryError) -> Sliver {
-    let n = metadata.shardCount
-    let s = metadata.symbolByteCount
-    let required = metadata.parameters.symbolCount(inSliverOf: axis)
-    guard Int(index.value) < n else { throw .targetOutOfRange(index: index, shardCount: n) }
-    guard symbols.count >= required else {
-      throw .tooFewSymbols(received: symbols.count, required: required)
-    }
-    let used = symbols.prefix(required)
-    var seen: Set<SliverIndex> = []
-    var received: [UInt8] = []
-    received.reserveCapacity(required * s)
-    for symbol in used {
-      let source = symbol.sourceIndex
-      guard Int(source.value) < n else { throw .sourceOutOfRange(index: source, shardCount: n) }
-      guard seen.insert(source).inserted else { throw .symbolRepeated(source: source) }
-      guard symbol.bytes.count == s else {
-        throw .symbolByteCountMismatch(
-          source: source, byteCount: symbol.bytes.count, expected: s)
-      }
-      received += symbol.bytes
-    }
-    do {
-      let plan = try DecodePlan(
-        code: metadata.parameters.code(expanding: axis),
-        present: used.map { Int($0.sourceIndex.value) })
-      return Sliver(
-        axis: axis, index: index, symbolByteCount: s,
-        bytes: try plan.decode(received.span, symbolByteCount: s))
-    } catch {
-      preconditionFailure("decoding \(required) checked symbols: \(error)")
-    }
-  }
-
-  /// The same, and then the whole check against the metadata, so that the result is the sliver
-  /// or an error. This is how a row is read from any k2 of its n symbols.
-  package static func recovered(
-    _ axis: SliverAxis, _ index: SliverIndex, from symbols: [DecodingSymbol],
-    metadata: VerifiedBlobMetadata
-  ) throws(SliverRecoveryError) -> Sliver {
-    let sliver = try rebuilt(axis, index, from: symbols, metadata: metadata)
-    do {
-      try sliver.verify(against: metadata)
-    } catch {
-      throw .notTheSliver(error)
-    }
-    return sliver
-  }
-}
+// Symbols for a lost sliver, checked by their paths, and the proof that a blob is badly encoded. Each
+// symbol of a lost sliver also stands in the sliver that crosses it there, so helpers need not know
+// the lost sliver.
 
 /// Why a recovery symbol is refused. Ask another helper; report this one if it repeats.
 package enum RecoverySymbolError: Error, Equatable {
@@ -96,9 +19,49 @@ extension RecoverySymbol {
   package func verify(
     targetAxis: SliverAxis, targetIndex: SliverIndex, metadata: VerifiedBlobMetadata
   ) throws(RecoverySymbolError) {
+    let failures = Self.failures(
+      [self], targetAxis: targetAxis, targetIndex: targetIndex, metadata: metadata)
+    if let failure = failures[0] { throw failure }
+  }
+
+  /// Checks many symbols for one target; entry i says what is wrong with symbol i, nil for nothing.
+  /// Their paths are followed together in hash lanes, so this is cheaper than one by one.
+  package static func failures(
+    _ symbols: [RecoverySymbol], targetAxis: SliverAxis, targetIndex: SliverIndex,
+    metadata: VerifiedBlobMetadata
+  ) -> [RecoverySymbolError?] {
+    var failures = [RecoverySymbolError?](repeating: nil, count: symbols.count)
+    var places: [Int] = []
+    for (place, symbol) in symbols.enumerated() {
+      do throws(RecoverySymbolError) {
+        try symbol.verifyShape(
+          targetAxis: targetAxis, targetIndex: targetIndex, metadata: metadata)
+        places.append(place)
+      } catch {
+        failures[place] = error
+      }
+    }
+    let roots = MerklePaths.roots(
+      symbols: places.flatMap { symbols[$0].symbol.bytes },
+      symbolByteCount: metadata.symbolByteCount,
+      positions: Array(repeating: Int(targetIndex.value), count: places.count),
+      paths: places.map { symbols[$0].proof })
+    for (place, root) in zip(places, roots) {
+      let source = symbols[place].symbol.sourceIndex
+      if metadata.metadata.hash(of: targetAxis.other, at: source) != .digest(root) {
+        failures[place] = .proofInvalid(.rootMismatch(leafIndex: Int(targetIndex.value)))
+      }
+    }
+    return failures
+  }
+
+  /// All checks but the path, which costs most.
+  private func verifyShape(
+    targetAxis: SliverAxis, targetIndex: SliverIndex, metadata: VerifiedBlobMetadata
+  ) throws(RecoverySymbolError) {
     let n = metadata.shardCount
     let sourceAxis = targetAxis.other
-    guard let root = metadata.metadata.hash(of: sourceAxis, at: symbol.sourceIndex) else {
+    guard metadata.metadata.hash(of: sourceAxis, at: symbol.sourceIndex) != nil else {
       throw .sourceOutOfRange(index: symbol.sourceIndex, shardCount: n)
     }
     guard symbol.bytes.count == metadata.symbolByteCount else {
@@ -109,8 +72,7 @@ extension RecoverySymbol {
       throw .targetOutOfRange(index: targetIndex, shardCount: n)
     }
     do {
-      try proof.verify(
-        symbol.bytes.span, leafIndex: Int(targetIndex.value), leafCount: n, root: root)
+      try proof.checkShape(leafIndex: Int(targetIndex.value), leafCount: n)
     } catch {
       throw .proofInvalid(error)
     }
@@ -166,13 +128,10 @@ extension InconsistencyProof {
     guard Int(targetIndex.value) < metadata.shardCount else {
       throw .targetOutOfRange(index: targetIndex, shardCount: metadata.shardCount)
     }
-    for (entry, symbol) in symbols.enumerated() {
-      do {
-        try symbol.verify(
-          targetAxis: targetAxis, targetIndex: targetIndex, metadata: metadata)
-      } catch {
-        throw .symbolInvalid(entry: entry, error)
-      }
+    let failures = RecoverySymbol.failures(
+      symbols, targetAxis: targetAxis, targetIndex: targetIndex, metadata: metadata)
+    for (entry, failure) in failures.enumerated() {
+      if let failure { throw .symbolInvalid(entry: entry, failure) }
     }
     let sliver: Sliver
     do {

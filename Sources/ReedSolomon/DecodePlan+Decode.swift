@@ -1,127 +1,207 @@
 // DecodePlan+Decode.swift
 //
-// Decoding many codewords that miss the same symbols, strip by strip.
+// Decoding many codewords with the same pattern, strip by strip.
 
 import CKernels
 
 /// What decoding writes.
 package enum DecodeOutput: Sendable {
-  /// Only the sources that were not present. Present ones may already lie in place.
-  case missingSources
-  /// All sources; present ones are copied.
-  case allSources
+  case allTargets
+  /// Only targets that are not present; others may already lie in place, or be copied elsewhere.
+  case missingTargets
 }
 
 extension DecodePlan {
+  /// The sums of a strip stay in the nearest cache, or close to it.
+  private static let directWorkByteCountMax = 32 << 10
+  /// Long runs of a symbol suit the memory; beyond a page they gain nothing.
+  private static let directBlockCountMax = 64
+
   /// Decodes many codewords at once.
   ///
-  /// - received: `k` buffers, buffer i for symbol `present[i]`; that symbol of codeword j starts at
-  ///   byte j * receivedCodewordStride. Read only.
-  /// - source: where the `k` source symbols of each codeword belong; symbol i of this grid is
-  ///   source i. Only symbols named by `output` are written. They must not overlap what is
-  ///   received; with `.missingSources` a received source may lie at its own place in this grid.
+  /// - received: the `k` present symbols of each codeword.
+  /// - target: where the targets go; symbol i of this grid is `targets[i]`. What is written must not
+  ///   overlap what is received. Only the symbols named by `output` are written.
   /// - scratch: work space of the calling thread.
   ///
-  /// Throws before anything is written if a buffer is too small, or for a bad symbol length or
-  /// number of buffers. Cost per codeword: O(N log N) multiplications of symbols for N points.
+  /// Throws before anything is written if a buffer is too small, or for a bad symbol length. Targets
+  /// that are present are copied. Cost per codeword for T others: k * T multiplications of symbols or,
+  /// for many, O(N log N) for N points, whichever is less.
   package func decode(
-    _ received: [UnsafeRawBufferPointer], receivedCodewordStride: Int,
-    into source: MutableSymbolGrid, output: DecodeOutput, symbolByteCount: Int,
-    codewordCount: Int, scratch: inout CodecScratch
+    _ received: ReceivedSymbols, into target: MutableSymbolGrid,
+    output: DecodeOutput = .allTargets, symbolByteCount: Int, codewordCount: Int,
+    scratch: inout CodecScratch
   ) throws(ReedSolomonError) {
     try code.check(symbolByteCount: symbolByteCount, codewordCount: codewordCount)
-    guard unsafe received.count == present.count else {
-      throw unsafe .symbolCountMismatch(received: received.count, required: present.count)
-    }
     let extent = SymbolExtent(symbolByteCount: symbolByteCount, codewordCount: codewordCount)
     try unsafe extent.check(
-      byteCount: source.bytes.count, symbolCount: code.sourceCount,
-      symbolStride: source.symbolStride, codewordStride: source.codewordStride)
-    var symbols: [UnsafeRawPointer] = unsafe []
-    for position in present.indices {
-      let buffer = unsafe received[position]
-      try extent.check(
-        byteCount: buffer.count, symbolCount: 1, symbolStride: 0,
-        codewordStride: receivedCodewordStride)
-      guard let base = buffer.baseAddress else { return }
-      unsafe symbols.append(base)
-    }
-    guard let sourceBase = unsafe source.bytes.baseAddress else { return }
+      byteCount: target.bytes.count, symbolCount: targets.count,
+      symbolStride: target.symbolStride, codewordStride: target.codewordStride)
+    try unsafe received.check(extent, symbolCount: present.count)
+    guard let base = unsafe target.bytes.baseAddress, codewordCount > 0 else { return }
 
-    if output == .allSources {
-      for (position, index) in present.enumerated() where index < code.sourceCount {
-        let target = unsafe sourceBase + index * source.symbolStride
-        for codeword in 0..<codewordCount {
-          unsafe (target + codeword * source.codewordStride).copyMemory(
-            from: symbols[position] + codeword * receivedCodewordStride,
-            byteCount: symbolByteCount)
+    for copy in output == .allTargets ? copies : [] {
+      unsafe received.withSymbol(copy.position) { symbol in
+        unsafe ck_symbols_copy(
+          base + copy.target * target.symbolStride, target.codewordStride, symbol,
+          received.codewordStride, symbolByteCount, codewordCount)
+      }
+    }
+    guard !computed.isEmpty else { return }
+    let sink = unsafe Sink(
+      base: base, symbolStride: target.symbolStride, codewordStride: target.codewordStride)
+    switch method {
+    case .direct(let elements):
+      unsafe sum(received, elements, extent: extent, into: sink, scratch: &scratch)
+    case .cosets(let plan):
+      unsafe transform(received, plan, extent: extent, into: sink, scratch: &scratch)
+    }
+  }
+
+  /// A checked target grid.
+  @unsafe private struct Sink {
+    let base: UnsafeMutableRawPointer
+    let symbolStride: Int
+    let codewordStride: Int
+
+    func take(_ row: Int, of rows: StripRows, for target: Int) {
+      unsafe rows.scatter(row, to: base + target * symbolStride, codewordStride: codewordStride)
+    }
+  }
+
+  /// Term by term. The sums are the first rows, a gathered symbol is the last.
+  private func sum(
+    _ received: ReceivedSymbols, _ elements: [UInt16], extent: SymbolExtent, into sink: Sink,
+    scratch: inout CodecScratch
+  ) {
+    let targetCount = computed.count
+    let plan = StripPlan(
+      extent: extent, rowCount: targetCount + 1, workByteCountMax: Self.directWorkByteCountMax,
+      blockCountMax: Self.directBlockCountMax)
+    let work = unsafe scratch.reserve((targetCount + 1) * plan.blocksPerStrip * 64)
+    for blocks in plan.strips {
+      let sums = unsafe StripRows(
+        base: work, blocks: blocks, extent: extent, kernels: code.kernels)
+      unsafe sums.clear(0..<targetCount)
+      unsafe elements.withUnsafeBufferPointer { elements in
+        guard let first = elements.baseAddress else { return }
+        unsafe add(received, times: first, to: sums)
+      }
+      for (row, place) in computed.enumerated() { unsafe sink.take(row, of: sums, for: place) }
+    }
+  }
+
+  /// Adds what the symbols contribute to the first rows.
+  private func add(
+    _ received: ReceivedSymbols, times elements: UnsafePointer<UInt16>, to sums: StripRows
+  ) {
+    let rowCount = computed.count
+    let stride = unsafe received.codewordStride
+    let offset = unsafe sums.extent.offset(ofRun: sums.blocks, codewordStride: stride)
+    if let offset, case .grid(let grid) = unsafe received, let base = unsafe grid.bytes.baseAddress
+    {
+      return unsafe sums.add(
+        base + offset, stride: grid.symbolStride, count: present.count, times: elements,
+        rowCount: rowCount)
+    }
+    for position in present.indices {
+      let factors = unsafe elements + position * rowCount
+      unsafe received.withSymbol(position) { symbol in
+        if let offset {
+          return unsafe sums.add(
+            symbol + offset, stride: 0, count: 1, times: factors, rowCount: rowCount)
+        }
+        unsafe sums.gather(symbol, codewordStride: stride, into: rowCount)
+        unsafe sums.add(
+          UnsafeRawPointer(sums.row(rowCount)), stride: 0, count: 1, times: factors,
+          rowCount: rowCount)
+      }
+    }
+  }
+
+  /// By cosets. The first rows hold a coset of sources, then come the cosets of targets.
+  private func transform(
+    _ received: ReceivedSymbols, _ plan: CosetPlan, extent: SymbolExtent, into sink: Sink,
+    scratch: inout CodecScratch
+  ) {
+    let rowCount = plan.size * (1 + plan.targets.count)
+    let strips = StripPlan(extent: extent, rowCount: rowCount)
+    let work = unsafe scratch.reserve(rowCount * strips.blocksPerStrip * 64)
+    for blocks in strips.strips {
+      let values = unsafe StripRows(
+        base: work, blocks: blocks, extent: extent, kernels: code.kernels)
+      let sums = unsafe values.dropFirst(plan.size)
+      unsafe sums.clear(0..<plan.size * plan.targets.count)
+      for (number, coset) in plan.sources.enumerated() {
+        unsafe read(coset, of: received, into: values, size: plan.size)
+        unsafe values.inverseTransform(
+          size: plan.size, delta: coset.number * plan.size, nonzeroCount: coset.rows.upperBound)
+        unsafe plan.elements.withUnsafeBufferPointer { elements in
+          guard let first = elements.baseAddress else { return }
+          unsafe sums.add(
+            UnsafeRawPointer(values.base), stride: 0, count: 1,
+            times: first + number * plan.targets.count, rowCount: plan.targets.count,
+            height: plan.size)
+        }
+        if let same = plan.targets.firstIndex(where: { $0.number == coset.number }) {
+          unsafe values.differentiate(size: plan.size)
+          unsafe sums.dropFirst(same * plan.size).add(values, rowCount: plan.size)
+        }
+      }
+      for (number, coset) in plan.targets.enumerated() {
+        let rows = unsafe sums.dropFirst(number * plan.size)
+        unsafe rows.transform(
+          from: rows, size: plan.size, delta: coset.number * plan.size, wanted: coset.rows)
+        for member in coset.members {
+          unsafe rows.scale(member.row, by: member.element)
+          unsafe sink.take(member.row, of: rows, for: member.place)
         }
       }
     }
-    guard !missingSources.isEmpty else { return }
+  }
 
-    let plan = StripPlan(extent: extent, rowCount: points.size)
-    let work = unsafe scratch.reserve(points.size * plan.blocksPerStrip * 64)
-    for blocks in plan.strips {
-      let rows = unsafe StripRows(
-        base: work, blocks: blocks, extent: extent, kernels: code.kernels)
-      unsafe rows.clear(0..<points.size)
-      for position in present.indices {
-        let point = points.point(of: present[position])
+  /// The symbols of a coset times the locator, zero where there is none.
+  private func read(
+    _ coset: CosetPlan.Coset, of received: ReceivedSymbols, into rows: StripRows, size: Int
+  ) {
+    var next = 0
+    for member in coset.members {
+      unsafe rows.clear(next..<member.row)
+      unsafe received.withSymbol(member.place) { symbol in
         unsafe rows.gather(
-          symbols[position], codewordStride: receivedCodewordStride, into: point)
-        unsafe rows.multiply(point, by: receivedFactors, at: position)
+          symbol, codewordStride: received.codewordStride, into: member.row)
       }
-      unsafe evaluateMissing(rows)
-      for (position, index) in missingSources.enumerated() {
-        let point = points.point(of: index)
-        unsafe rows.multiply(point, by: missingFactors, at: position)
-        unsafe rows.scatter(
-          point, to: sourceBase + index * source.symbolStride,
-          codewordStride: source.codewordStride)
-      }
+      unsafe rows.scale(member.row, by: member.element)
+      next = member.row + 1
     }
+    unsafe rows.clear(next..<size)
   }
+}
 
-  /// Received values times locator -> the derivative of that product at the missing sources.
-  private func evaluateMissing(_ rows: StripRows) {
-    guard let first = missingSources.first, let last = missingSources.last else { return }
-    let wanted = points.point(of: first)..<points.point(of: last) + 1
-    let nonzeroCount = present.reduce(0) { max($0, points.point(of: $1) + 1) }
-    unsafe rows.inverseTransform(size: points.size, delta: 0, nonzeroCount: nonzeroCount)
-    unsafe rows.differentiate(size: points.size)
-    unsafe rows.transform(from: rows, size: points.size, delta: 0, wanted: wanted)
-  }
-
-  /// Decodes one codeword: the `k` received symbols one after the other, in the order of
-  /// `present`, become the `k` source symbols one after the other.
+extension DecodePlan {
+  /// Decodes one codeword: the `k` present symbols one after the other, in the order of `present`,
+  /// become the targets one after the other.
   package func decode(
     _ received: Span<UInt8>, symbolByteCount: Int
   ) throws(ReedSolomonError) -> [UInt8] {
     try code.check(symbolByteCount: symbolByteCount, codewordCount: 1)
-    let (required, overflows) = code.sourceCount.multipliedReportingOverflow(by: symbolByteCount)
+    let (required, overflows) = present.count.multipliedReportingOverflow(by: symbolByteCount)
     guard !overflows, received.count == required else {
       throw .byteCountMismatch(byteCount: received.count, required: required)
     }
-    var source = [UInt8](repeating: 0, count: required)
+    var decoded = [UInt8](repeating: 0, count: targets.count * symbolByteCount)
     var scratch = CodecScratch()
     let outcome = unsafe received.withUnsafeBytes { received in
-      unsafe source.withUnsafeMutableBytes { source in
+      unsafe decoded.withUnsafeMutableBytes { decoded in
         Result { () throws(ReedSolomonError) in
-          let symbols = unsafe present.indices.map { position in
-            let start = position * symbolByteCount
-            return unsafe UnsafeRawBufferPointer(
-              rebasing: received[start..<start + symbolByteCount])
-          }
           try unsafe decode(
-            symbols, receivedCodewordStride: 0,
-            into: MutableSymbolGrid(source, symbolStride: symbolByteCount, codewordStride: 0),
-            output: .allSources, symbolByteCount: symbolByteCount, codewordCount: 1,
-            scratch: &scratch)
+            .grid(SymbolGrid(received, symbolStride: symbolByteCount, codewordStride: 0)),
+            into: MutableSymbolGrid(decoded, symbolStride: symbolByteCount, codewordStride: 0),
+            symbolByteCount: symbolByteCount, codewordCount: 1, scratch: &scratch)
         }
       }
     }
     try outcome.get()
-    return source
+    return decoded
   }
 }

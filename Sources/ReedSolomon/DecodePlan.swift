@@ -1,100 +1,104 @@
 // DecodePlan.swift
 //
-// Any k symbols -> the source. Which symbols are present decides all constants of the decoding, so
-// they are worked out once per set (a plan) and used for every codeword that misses the same
-// symbols: all columns of a blob, for instance.
+// From any k symbols to any others: what to multiply by, worked out once and used for every codeword
+// with the same pattern, such as all columns of a blob or the slivers of many blobs.
 //
-// Method: multiply the received values by the erasure locator, transform, differentiate, transform
-// back; at an erased point the derivative is the wanted value times the locator's derivative.
+// The value at an erased point p follows from the values at the present points x by
 //
-// Invariant: exactly k symbols go in. They determine the result, so any two correct decoders agree
-// on it even when the symbols are corrupt; with more than k, they would not.
+//   f(p) = sum over x of f(x) * e(x) / (e(p) * (p + x))        e: the erasure locator
+//
+// Term by term that is cheap for few targets. For many, points are taken together in cosets: runs of
+// 2^t points that start at a multiple of 2^t (see CosetPlan.swift). The plan chooses what costs least.
 
-import CKernels
-
-/// The constants for decoding from one set of symbols.
+/// The constants for computing some symbols from others.
 package struct DecodePlan: Sendable {
-  package let code: ReedSolomonCode
-  /// The symbols present, in the order in which decoding takes them: `k` distinct indices.
-  package let present: [Int]
-  /// The source symbols that are not present, ascending.
-  package let missingSources: [Int]
+  package let pattern: ErasurePattern
+  /// The symbols that decoding yields, in the order of its output.
+  package let targets: [Int]
 
-  /// Evaluation points and size of the transform.
-  let points: CodePoints
-  /// Per present symbol, the factor of the locator at its point.
-  let receivedFactors: [UInt8]
-  /// Per missing source, the factor that takes the locator out again.
-  let missingFactors: [UInt8]
+  /// Targets that are present and only need copying.
+  let copies: [(target: Int, position: Int)]
+  /// The other targets, by place in `targets`.
+  let computed: [Int]
+  let method: Method
 
-  /// Plans decoding from the symbols `present`: indices below `k` are sources, `k + i` is repair
-  /// symbol i.
-  ///
-  /// Throws `symbolIndexInvalid`, `symbolRepeated`, or `symbolCountMismatch` unless there are
-  /// exactly `k`. Cost: O(N log N) small steps for N points, about 0.1 ms at n = 1000; nothing if
-  /// all sources are present.
+  enum Method: Sendable {
+    /// Element `position * computed.count + i` is what present symbol `position` contributes to
+    /// target `computed[i]` with.
+    case direct([UInt16])
+    case cosets(CosetPlan)
+  }
+
+  /// Plans decoding all sources from the symbols `present`; throws as `ErasurePattern` does.
   package init(code: ReedSolomonCode, present: [Int]) throws(ReedSolomonError) {
-    guard present.count == code.sourceCount else {
-      throw .symbolCountMismatch(received: present.count, required: code.sourceCount)
+    self.init(sourcesFrom: try ErasurePattern(code: code, present: present))
+  }
+
+  /// Plans decoding all sources.
+  package init(sourcesFrom pattern: ErasurePattern) {
+    self.init(pattern, validTargets: Array(0..<pattern.code.sourceCount), cosetSize: nil)
+  }
+
+  /// Plans decoding any symbols, sources or repair symbols.
+  ///
+  /// Throws `symbolIndexInvalid` for a target that the code does not have. Cost: at most a few steps
+  /// per pair of present symbol and target.
+  package init(_ pattern: ErasurePattern, targets: [Int]) throws(ReedSolomonError) {
+    for target in targets where !(0..<pattern.code.symbolCount).contains(target) {
+      throw .symbolIndexInvalid(target, symbolCount: pattern.code.symbolCount)
     }
-    var isPresent = [Bool](repeating: false, count: code.symbolCount)
-    for index in present {
-      guard isPresent.indices ~= index else {
-        throw .symbolIndexInvalid(index, symbolCount: code.symbolCount)
+    self.init(pattern, validTargets: targets, cosetSize: nil)
+  }
+
+  /// With a given size of cosets (a power of two up to the number of points) instead of the cheapest;
+  /// tests compare all of them.
+  init(_ pattern: ErasurePattern, validTargets targets: [Int], cosetSize: Int?) {
+    self.pattern = pattern
+    self.targets = targets
+    var copies: [(target: Int, position: Int)] = []
+    var computed: [Int] = []
+    for (place, symbol) in targets.enumerated() {
+      let position = Int(pattern.positions[symbol])
+      if position < 0 { computed.append(place) } else { copies.append((place, position)) }
+    }
+    self.copies = copies
+    self.computed = computed
+    let sourcePoints = pattern.presentPoints
+    let targetPoints = computed.map { pattern.points.point(of: targets[$0]) }
+    let size =
+      cosetSize
+      ?? CosetPlan.cheapestSize(
+        sourcePoints: sourcePoints, targetPoints: targetPoints, pointCount: pattern.points.size)
+    if cosetSize == nil, size == 1 {
+      method = .direct(
+        Self.elements(pattern.locator, from: sourcePoints, to: targetPoints))
+    } else {
+      method = .cosets(
+        CosetPlan(
+          size: size, locator: pattern.locator, sourcePoints: sourcePoints,
+          targets: zip(computed, targetPoints).map { ($0, $1) }))
+    }
+  }
+
+  package var code: ReedSolomonCode { pattern.code }
+  package var present: [Int] { pattern.present }
+
+  /// The factors of the formula above.
+  private static func elements(
+    _ locator: ErasureLocator, from sourcePoints: [Int], to targetPoints: [Int]
+  ) -> [UInt16] {
+    let log = FieldTables.shared.log
+    let exp = FieldTables.shared.exp
+    let logs = locator.logs
+    var elements = [UInt16](repeating: 0, count: sourcePoints.count * targetPoints.count)
+    var element = elements.mutableSpan
+    for (row, source) in sourcePoints.enumerated() {
+      for (column, target) in targetPoints.enumerated() {
+        let divisor = FieldTables.addModulo(logs[target], log[target ^ source])
+        element[row * targetPoints.count + column] =
+          exp[Int(FieldTables.subtractModulo(logs[source], divisor))]
       }
-      guard !isPresent[index] else { throw .symbolRepeated(index) }
-      isPresent[index] = true
     }
-    self.code = code
-    self.present = present
-    missingSources = (0..<code.sourceCount).filter { !isPresent[$0] }
-    points = CodePoints(code)
-    guard !missingSources.isEmpty else {
-      receivedFactors = []
-      missingFactors = []
-      return
-    }
-    let locator = ErasureLocator(points: points, isPresent: isPresent)
-    let tables = FieldTables.shared
-    receivedFactors = code.kernels.factors(
-      of: present.map { [points] in tables.exp[Int(locator.logs[points.point(of: $0)])] })
-    missingFactors = code.kernels.factors(
-      of: missingSources.map { [points] in
-        tables.exp[Int(FieldTables.modulus - locator.logs[points.point(of: $0)])]
-      })
-  }
-}
-
-/// Where each symbol of a code lies among the evaluation points.
-struct CodePoints: Sendable {
-  let code: ReedSolomonCode
-  /// Points of the decoder's transform, a power of two.
-  let size: Int
-
-  init(_ code: ReedSolomonCode) {
-    self.code = code
-    let end =
-      switch code.rate {
-      case .high(let size): size + code.sourceCount
-      case .low(let size): size + code.repairCount
-      }
-    size = Rate.nextPowerOfTwo(end)
-  }
-
-  func point(of symbolIndex: Int) -> Int {
-    let isSource = symbolIndex < code.sourceCount
-    let index = isSource ? symbolIndex : symbolIndex - code.sourceCount
-    return switch code.rate {
-    case .high(let size): isSource ? size + index : index
-    case .low(let size): isSource ? index : size + index
-    }
-  }
-
-  /// Points that carry no symbol and whose value is unknown, not zero: they count as erased.
-  var unknownPoints: Range<Int> {
-    switch code.rate {
-    case .high(let size): code.repairCount..<size
-    case .low(let size): size + code.repairCount..<self.size
-    }
+    return elements
   }
 }

@@ -9,7 +9,9 @@
 // differences: they would add one constant to all logs, which the decoder multiplies in and divides
 // out again.
 
-struct ErasureLocator {
+import CKernels
+
+struct ErasureLocator: Sendable {
   /// Per point, the log of the locator modulo 65535 (65535 stands for 0).
   let logs: [UInt16]
 
@@ -65,15 +67,8 @@ enum WalshTransform {
     return result
   }()
 
-  private static func layer(_ array: inout [UInt16], distance: Int) {
-    var values = array.mutableSpan
-    for block in stride(from: 0, to: values.count, by: 2 * distance) {
-      for index in block..<block + distance {
-        let a = values[index]
-        let b = values[index + distance]
-        values[index] = FieldTables.addModulo(a, b)
-        values[index + distance] = FieldTables.subtractModulo(a, b)
-      }
-    }
+  private static func layer(_ values: inout [UInt16], distance: Int) {
+    let count = values.count
+    unsafe ck_walsh_layer(&values, count, distance)
   }
 }

@@ -9,12 +9,13 @@ import CKernels
 final class FieldKernels: Sendable {
   let level: ck_level
   let factorByteCount: Int
-  /// Factors of the elements 1, 2, 4, ... 32768. Factors add up, so these make all others.
-  private let unitFactors: [UInt8]
   /// Factor w is the element 2w. Layer d of a transform needs, for the group of rows that starts
   /// at point p, the factor skew[p + d - 1]; since that index has log2(d) trailing ones, it is
   /// the element (p + d - 1) >> log2(d) = p / d, entry p / 2d. One table serves all layers.
   let twiddles: [UInt8]
+  /// Entry 16 i + v is the factor of the element v << 4 i: four of these make any factor, and all
+  /// of them stay in the nearest cache.
+  let nibbleFactors: [UInt8]
 
   /// Twiddles for all 65536 evaluation points.
   static let twiddleCount = FieldTables.elementCount / 2
@@ -39,6 +40,7 @@ final class FieldKernels: Sendable {
 
   private init(_ level: ck_level) {
     let factorByteCount = ck_gf_factor_bytes(level)
+    // Factors of the elements 1, 2, 4, ... 32768. Factors add up, so these make all others.
     var units = [UInt8](repeating: 0, count: 16 * factorByteCount)
     unsafe units.withUnsafeMutableBytes { units in
       for bit in 0..<16 {
@@ -54,21 +56,19 @@ final class FieldKernels: Sendable {
         unsafe ck_gf_factor_table(level, basis, Self.twiddleCount, twiddles.baseAddress)
       }
     }
-    self.level = level
-    self.factorByteCount = factorByteCount
-    self.unitFactors = units
-    self.twiddles = twiddles
-  }
-
-  /// The factors of the elements, one after the other.
-  func factors(of elements: [UInt16]) -> [UInt8] {
-    var factors = [UInt8](repeating: 0, count: elements.count * factorByteCount)
-    unsafe factors.withUnsafeMutableBytes { factors in
-      for (index, element) in elements.enumerated() {
-        let factor = unsafe factors.baseAddress?.advanced(by: index * factorByteCount)
-        unsafe ck_gf_factor_sum(level, unitFactors, element, factor)
+    var nibbles = [UInt8](repeating: 0, count: 64 * factorByteCount)
+    unsafe nibbles.withUnsafeMutableBytes { nibbles in
+      unsafe units.withUnsafeBytes { units in
+        for nibble in 0..<4 {
+          unsafe ck_gf_factor_table(
+            level, units.baseAddress?.advanced(by: 4 * nibble * factorByteCount), 16,
+            nibbles.baseAddress?.advanced(by: 16 * nibble * factorByteCount))
+        }
       }
     }
-    return factors
+    self.level = level
+    self.factorByteCount = factorByteCount
+    self.twiddles = twiddles
+    self.nibbleFactors = nibbles
   }
 }

@@ -19,10 +19,13 @@ struct StripPlan {
   let blockCount: Int
   let blocksPerStrip: Int
 
-  init(extent: SymbolExtent, rowCount: Int) {
+  init(
+    extent: SymbolExtent, rowCount: Int, workByteCountMax: Int = Self.workByteCountMax,
+    blockCountMax: Int = Self.blockCountMax
+  ) {
     blockCount = ck_row_block_count(extent.symbolByteCount, extent.codewordCount)
-    let fitting = Self.workByteCountMax / (rowCount * 64)
-    blocksPerStrip = min(max(fitting, 1), Self.blockCountMax, max(blockCount, 1))
+    let fitting = workByteCountMax / (rowCount * 64)
+    blocksPerStrip = min(max(fitting, 1), blockCountMax, max(blockCount, 1))
   }
 
   /// The ranges of blocks, one per strip.
@@ -98,11 +101,25 @@ struct StripPlan {
     unsafe ck_gf_derivative(kernels.level, base, rowByteCount, size)
   }
 
-  /// Multiplies a row by factor number `factorIndex` of `factors`.
-  func multiply(_ index: Int, by factors: [UInt8], at factorIndex: Int) {
-    unsafe factors.withUnsafeBytes { factors in
-      let factor = unsafe factors.baseAddress?.advanced(by: factorIndex * kernels.factorByteCount)
-      unsafe ck_gf_multiply(kernels.level, row(index), row(index), rowByteCount, factor)
+  /// Adds combinations of `count` sources, `stride` apart, to the first `rowCount` rows: `elements`
+  /// starts with what source 0 is multiplied by for each row, then come those of source 1, and so on.
+  /// With a height, a source and what it is added to are that many rows each.
+  func add(
+    _ source: UnsafeRawPointer, stride: Int, count: Int, times elements: UnsafePointer<UInt16>,
+    rowCount: Int, height: Int = 1
+  ) {
+    unsafe kernels.nibbleFactors.withUnsafeBytes { factors in
+      unsafe ck_gf_accumulate(
+        kernels.level, base, height * rowByteCount, rowCount, source, stride, count,
+        height * rowByteCount, elements, factors.baseAddress)
+    }
+  }
+
+  /// Multiplies a row by an element.
+  func scale(_ index: Int, by element: UInt16) {
+    unsafe kernels.nibbleFactors.withUnsafeBytes { factors in
+      unsafe ck_gf_scale(
+        kernels.level, row(index), rowByteCount, element, factors.baseAddress)
     }
   }
 }

@@ -45,6 +45,17 @@ struct SymbolExtent {
   let symbolByteCount: Int
   let codewordCount: Int
 
+  /// Where blocks of the virtual row of a symbol start in it, if they are one run of its bytes: then
+  /// they need not be gathered.
+  func offset(ofRun blocks: Range<Int>, codewordStride: Int) -> Int? {
+    let perCodeword = symbolByteCount / 64
+    guard blocks.upperBound <= perCodeword * codewordCount, !blocks.isEmpty else { return nil }
+    let (codeword, block) = blocks.lowerBound.quotientAndRemainder(dividingBy: perCodeword)
+    let isOneCodeword = block + blocks.count <= perCodeword
+    guard isOneCodeword || codewordStride == perCodeword * 64 else { return nil }
+    return codeword * codewordStride + block * 64
+  }
+
   /// Throws `bufferTooSmall` unless all `symbolCount` symbols of all codewords lie in the buffer.
   func check(
     byteCount: Int, symbolCount: Int, symbolStride: Int, codewordStride: Int

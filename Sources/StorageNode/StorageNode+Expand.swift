@@ -1,6 +1,6 @@
 // StorageNode+Expand.swift
 //
-// Symbols of a stored sliver that are not on the drive: a few computed one by one, or all n with
+// Symbols of a stored sliver that are not on the drive: those asked for in one pass, or all n with
 // their tree, kept for a while. Before it gives paths away, a sliver is checked once more against
 // the metadata: one that rotted unnoticed would only mislead whoever asked.
 
@@ -13,37 +13,34 @@ import Synchronization
 import World
 
 extension StorageNode {
-  /// Repair symbols are computed one by one up to this many per sliver, as a helper of a single
-  /// repair does; beyond, one expansion of the sliver is cheaper.
-  static let singleSymbolCountMax = 2
-
-  /// Symbols from k on, by position.
+  /// Symbols from k on, by position; computed in one pass over the sliver, without its tree.
   func repairSymbols(
     at positions: Set<Int>, of place: SliverPlace, within reservation: Admission.Reservation
   ) async throws -> Found<[Int: [UInt8]]> {
     guard !positions.isEmpty else { return .value([:]) }
-    let isCached = expansionCache.withLock { $0.value(for: place.key) } != nil
-    guard positions.count <= Self.singleSymbolCountMax, !isCached else {
-      return try await expanded(place, within: reservation).map { sliver in
-        Dictionary(
-          uniqueKeysWithValues: positions.map { ($0, Array(sliver.symbol(at: $0))) })
-      }
+    if let sliver = expansionCache.withLock({ $0.value(for: place.key) }) {
+      return .value(
+        Dictionary(uniqueKeysWithValues: positions.map { ($0, Array(sliver.symbol(at: $0))) }))
     }
     switch await storedSliver(place) {
     case .missing: return .missing
     case .unknown(let reason): return .unknown(reason)
     case .value(let sliver):
-      try reservation.grow(by: sliver.bytes.count)
+      let s = sliver.symbolByteCount
+      try reservation.grow(by: sliver.bytes.count + positions.count * s)
       let parameters = parameters
+      let wanted = positions.sorted()
       do {
-        return try await compute.run { () throws(SliverShapeError) in
-          var symbols: [Int: [UInt8]] = [:]
-          for position in positions {
-            let target = SliverIndex(UInt16(truncatingIfNeeded: position))
-            symbols[position] = try sliver.symbol(crossing: target, parameters: parameters)
-          }
-          return .value(symbols)
+        let symbols = try await compute.run { () throws(SliverShapeError) in
+          try sliver.symbols(
+            crossing: wanted.map { SliverIndex(UInt16(truncatingIfNeeded: $0)) },
+            parameters: parameters)
         }
+        return .value(
+          Dictionary(
+            uniqueKeysWithValues: wanted.enumerated().map { number, position in
+              (position, Array(symbols[number * s..<(number + 1) * s]))
+            }))
       } catch {
         logUnusable(place, "\(error)")
         return .missing

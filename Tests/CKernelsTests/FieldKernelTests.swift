@@ -66,10 +66,57 @@ import Testing
       }
       let expected = factors(level, [sum])
       expectEqual(Array(table[index * size..<(index + 1) * size]), expected)
-      var factor = [UInt8](repeating: 0xEE, count: size)
-      unsafe ck_gf_factor_sum(level, basis, UInt16(index), &factor)
-      expectEqual(factor, expected)
     }
+  }
+
+  /// The factors of v << 4 i for the matrix `units[j]` in place of 1 << j.
+  private func nibbleFactors(_ level: ck_level, _ units: [[UInt16]]) -> [UInt8] {
+    (0..<64).flatMap { entry in
+      factors(level, [sum(units, of: UInt16(entry % 16) << UInt16(4 * (entry / 16)))])
+    }
+  }
+
+  private func sum(_ units: [[UInt16]], of element: UInt16) -> [UInt16] {
+    (0..<16).map { column in
+      (0..<16).filter { element >> $0 & 1 == 1 }.reduce(UInt16(0)) { $0 ^ units[$1][column] }
+    }
+  }
+
+  @Test(arguments: supportedLevels)
+  func `accumulating adds every source times its element to every target`(level: ck_level) {
+    let units = matrices(16, seed: 7)
+    let nibbles = nibbleFactors(level, units)
+    let (sources, targets, bytes, stride) = (3, 2, 128, 150)
+    let elements: [UInt16] = [0x1234, 0, 1, 0xFFFF, 0x8000, 0x00F0]
+    let source = testBytes(count: sources * stride, seed: 8)
+    let before = testBytes(count: targets * stride, seed: 9)
+    var after = before
+    unsafe ck_gf_accumulate(
+      level, &after, stride, targets, source, stride, sources, bytes, elements, nibbles)
+    var expected = before
+    for s in 0..<sources {
+      for t in 0..<targets {
+        let matrix = sum(units, of: elements[s * targets + t])
+        for j in (0..<bytes).filter({ $0 % 64 < 32 }) {
+          let from = s * stride + j
+          let product = apply(matrix, to: UInt16(source[from]) | UInt16(source[from + 32]) << 8)
+          expected[t * stride + j] ^= UInt8(product & 255)
+          expected[t * stride + j + 32] ^= UInt8(product >> 8)
+        }
+      }
+    }
+    expectEqual(after, expected)
+  }
+
+  @Test(arguments: supportedLevels)
+  func `scaling multiplies a row by an element`(level: ck_level) {
+    let units = matrices(16, seed: 11)
+    var row = testBytes(count: 128, seed: 12)
+    var expected = [UInt8](repeating: 0, count: 128)
+    let factor = factors(level, [sum(units, of: 0xB00F)])
+    unsafe ck_gf_multiply(level, &expected, row, 128, factor)
+    unsafe ck_gf_scale(level, &row, 128, 0xB00F, nibbleFactors(level, units))
+    expectEqual(row, expected)
   }
 
   /// The tests below compare with this level, which is the plainest.

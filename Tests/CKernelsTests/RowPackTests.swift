@@ -83,4 +83,19 @@ import Testing
       }
     }
   }
+
+  @Test func `symbols are copied from stride to stride, and nothing else`() {
+    for size in [1, 2, 4, 6, 8, 16, 30, 64, 100] {
+      for (from, to) in [(size, size), (size + 3, size), (size, size + 5), (size + 1, size + 2)] {
+        let source = testBytes(count: 7 * from, seed: UInt64(size))
+        var target = [UInt8](repeating: 0xEE, count: 7 * to)
+        var expected = target
+        for i in 0..<6 {
+          expected.replaceSubrange(i * to..<i * to + size, with: source[i * from..<i * from + size])
+        }
+        unsafe ck_symbols_copy(&target, to, source, from, size, 6)
+        expectEqual(target, expected, "\(size) bytes")
+      }
+    }
+  }
 }

@@ -90,12 +90,13 @@ import Testing
     }
   }
 
-  @Test(arguments: [DecodeOutput.missingSources, .allSources])
-  func `strided decoding writes only the sources asked for`(output: DecodeOutput) throws {
+  // Targets 0, 2 and 3 are computed, 1 and 4 copied.
+  @Test(arguments: [[0, 1, 2, 3, 4], [2], [4, 0]])
+  func `strided decoding writes only the symbols asked for`(targets: [Int]) throws {
     let code = try ReedSolomonCode(sourceCount: 5, repairCount: 6)
     let present = [9, 1, 5, 4, 10]
-    let plan = try DecodePlan(code: code, present: present)
-    #expect(plan.missingSources == [0, 2, 3])
+    let plan = try DecodePlan(
+      ErasurePattern(code: code, present: present), targets: targets)
     for length in Self.lengths {
       let codewords = length < 70 ? 33 : 4
       let layout = Layout(rows: true, symbols: 11, codewords: codewords, length: length, gap: 2)
@@ -113,15 +114,16 @@ import Testing
             at..<at + length, with: repair[symbol * length..<(symbol + 1) * length])
         }
       }
-      let target = Layout(rows: false, symbols: 5, codewords: codewords, length: length, gap: 1)
+      let target = Layout(
+        rows: false, symbols: targets.count, codewords: codewords, length: length, gap: 1)
       var decoded = [UInt8](repeating: 0xEE, count: target.byteCount)
       try decode(
-        plan, matrix, layout, into: &decoded, target, output, length: length, codewords: codewords)
+        plan, matrix, layout, into: &decoded, target, length: length, codewords: codewords)
       var expected = [UInt8](repeating: 0xEE, count: target.byteCount)
-      for symbol in output == .allSources ? [0, 1, 2, 3, 4] : plan.missingSources {
+      for (place, symbol) in targets.enumerated() {
         for codeword in 0..<codewords {
           let from = layout.start(symbol, codeword)
-          let to = target.start(symbol, codeword)
+          let to = target.start(place, codeword)
           expected.replaceSubrange(to..<to + length, with: matrix[from..<from + length])
         }
       }
@@ -131,44 +133,47 @@ import Testing
 
   private func decode(
     _ plan: DecodePlan, _ matrix: [UInt8], _ layout: Layout, into decoded: inout [UInt8],
-    _ target: Layout, _ output: DecodeOutput, length: Int, codewords: Int
+    _ target: Layout, length: Int, codewords: Int
   ) throws {
     var scratch = CodecScratch()
     try unsafe matrix.withUnsafeBytes { matrix in
-      let received = unsafe plan.present.map {
-        unsafe UnsafeRawBufferPointer(rebasing: matrix[layout.start($0, 0)...])
+      let received = unsafe ReceivedSymbols.lent(codewordStride: layout.codewordStride) {
+        position, body in
+        unsafe body(
+          UnsafeRawBufferPointer(rebasing: matrix[layout.start(plan.present[position], 0)...]))
       }
       try unsafe decoded.withUnsafeMutableBytes { decoded in
         try unsafe plan.decode(
-          received, receivedCodewordStride: layout.codewordStride,
+          received,
           into: MutableSymbolGrid(
             decoded, symbolStride: target.symbolStride, codewordStride: target.codewordStride),
-          output: output, symbolByteCount: length, codewordCount: codewords, scratch: &scratch)
+          symbolByteCount: length, codewordCount: codewords, scratch: &scratch)
       }
     }
   }
 
-  @Test func `received sources may already lie in place`() throws {
+  @Test func `symbols that are there may already lie in place`() throws {
     let code = try ReedSolomonCode(sourceCount: 4, repairCount: 2)
     let source = testBytes(seed: 1, count: 4 * 70)
     let repair = try code.encode(source.span, symbolByteCount: 70)
     var decoded = source
     for index in 70..<210 { decoded[index] = 0 }
     let plan = try DecodePlan(code: code, present: [0, 3, 4, 5])
+    let received =
+      [Array(source[..<70]), Array(source[210...])] + [
+        Array(repair[..<70]), Array(repair[70...]),
+      ]
     var scratch = CodecScratch()
-    try unsafe repair.withUnsafeBytes { repair in
-      try unsafe decoded.withUnsafeMutableBytes { decoded in
-        let received = unsafe [
-          UnsafeRawBufferPointer(rebasing: decoded[..<70]),
-          UnsafeRawBufferPointer(rebasing: decoded[210...]),
-          UnsafeRawBufferPointer(rebasing: repair[..<70]),
-          UnsafeRawBufferPointer(rebasing: repair[70...]),
-        ]
-        try unsafe plan.decode(
-          received, receivedCodewordStride: 0,
-          into: MutableSymbolGrid(decoded, symbolStride: 70, codewordStride: 0),
-          output: .missingSources, symbolByteCount: 70, codewordCount: 1, scratch: &scratch)
-      }
+    try unsafe decoded.withUnsafeMutableBytes { decoded in
+      // A copy would set this right, and the second change would spoil it.
+      unsafe decoded[0] ^= 1
+      try unsafe plan.decode(
+        .lent(codewordStride: 0) { position, body in
+          unsafe received[position].withUnsafeBytes { unsafe body($0) }
+        },
+        into: MutableSymbolGrid(decoded, symbolStride: 70, codewordStride: 0),
+        output: .missingTargets, symbolByteCount: 70, codewordCount: 1, scratch: &scratch)
+      unsafe decoded[0] ^= 1
     }
     expectEqual(decoded, source)
   }

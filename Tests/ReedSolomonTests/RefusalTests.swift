@@ -102,6 +102,16 @@ import Testing
     }
   }
 
+  @Test func `targets that the code does not have are refused`() throws {
+    let pattern = ErasurePattern(
+      sourcesOf: try ReedSolomonCode(sourceCount: 3, repairCount: 2))
+    for target in [5, -1, .max] {
+      #expect(throws: ReedSolomonError.symbolIndexInvalid(target, symbolCount: 5)) {
+        try DecodePlan(pattern, targets: [3, target])
+      }
+    }
+  }
+
   // Each call would leave its buffer by one byte, by a negative stride, or by overflow.
   @Test(arguments: [
     (symbolStride: 4, codewordStride: 8, codewords: 2, byteCount: 15),
@@ -144,7 +154,7 @@ import Testing
         }
         #expect(throws: ReedSolomonError.self) {
           try unsafe plan.decode(
-            [large, large], receivedCodewordStride: 0, into: grid, output: .allSources,
+            .lent(codewordStride: 0) { _, body in unsafe body(large) }, into: grid,
             symbolByteCount: 4, codewordCount: codewords, scratch: &scratch)
         }
       }
@@ -162,19 +172,21 @@ import Testing
       unsafe target.withUnsafeMutableBytes { target in
         let grid = unsafe MutableSymbolGrid(target, symbolStride: 4, codewordStride: 8)
         let short = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<7])
-        let cases: [([UnsafeRawBufferPointer], Int, ReedSolomonError)] = unsafe [
-          ([bytes], 1, .symbolCountMismatch(received: 1, required: 2)),
-          ([bytes, short], 2, .bufferTooSmall(byteCount: 7, required: 8)),
-          ([bytes, bytes], -1, .codewordCountInvalid(-1)),
-        ]
-        for index in unsafe cases.indices {
-          let (received, codewords, refusal) = unsafe cases[index]
+        let grid7 = unsafe SymbolGrid(short, symbolStride: 0, codewordStride: 4)
+        let lent = unsafe ReceivedSymbols.lent(codewordStride: 4) { position, body in
+          unsafe body(position == 0 ? bytes : short)
+        }
+        let tooSmall = ReedSolomonError.bufferTooSmall(byteCount: 7, required: 8)
+        func refuses(_ received: ReceivedSymbols, codewords: Int, _ refusal: ReedSolomonError) {
           #expect(throws: refusal) {
             try unsafe plan.decode(
-              received, receivedCodewordStride: 4, into: grid, output: .allSources,
-              symbolByteCount: 4, codewordCount: codewords, scratch: &scratch)
+              received, into: grid, symbolByteCount: 4, codewordCount: codewords,
+              scratch: &scratch)
           }
         }
+        unsafe refuses(lent, codewords: 2, tooSmall)
+        unsafe refuses(.grid(grid7), codewords: 2, tooSmall)
+        unsafe refuses(lent, codewords: -1, .codewordCountInvalid(-1))
       }
     }
     #expect(target.allSatisfy { $0 == 7 })

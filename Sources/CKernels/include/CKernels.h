@@ -89,9 +89,6 @@ size_t ck_gf_factor_bytes(ck_level level);
 /// Makes the factor of a constant `c` from its 16 products c * (1 << j).
 void ck_gf_factor_make(ck_level level, const uint16_t products[16], void *factor);
 
-/// Makes the factor of `element` from those of the elements 1, 2, 4 ... 32768 (`units`).
-void ck_gf_factor_sum(ck_level level, const void *units, uint16_t element, void *factor);
-
 /// Fills a table of `count` factors: entry i is the sum of the `basis` factors j whose bit j is set
 /// in i. `basis` holds ceil(log2(count)) factors. Entry 0 is the zero factor.
 void ck_gf_factor_table(ck_level level, const void *basis, size_t count, void *table);
@@ -124,6 +121,25 @@ void ck_gf_xor(ck_level level, uint8_t *target, const uint8_t *source, size_t by
 /// rows i-w ..< i are XORed with rows i ..< i+w.
 void ck_gf_derivative(ck_level level, uint8_t *rows, size_t row_bytes, size_t size);
 
+/// Linear combinations: target row t ^= source row s * elements[s * target_count + t], for all s and
+/// t. Rows have `row_bytes`; those of targets and sources start a stride apart. `nibble_factors`
+/// holds 64 factors: entry 16 i + v is the factor of the element v << 4 i. No overlap of targets
+/// and sources.
+///
+/// Factors are put together on the way: a table of them would be larger than the cache, and so
+/// slower, wherever there are many sources and targets.
+void ck_gf_accumulate(ck_level level, uint8_t *targets, size_t target_stride, size_t target_count,
+                      const uint8_t *sources, size_t source_stride, size_t source_count,
+                      size_t row_bytes, const uint16_t *elements, const void *nibble_factors);
+
+/// row = row * element, with factors as above.
+void ck_gf_scale(ck_level level, uint8_t *row, size_t row_bytes, uint16_t element,
+                 const void *nibble_factors);
+
+/// One layer of the Walsh transform modulo 65535: (a, b) -> (a + b, a - b) for values that are
+/// `distance` apart in groups of twice that. Zero may come out as 65535.
+void ck_walsh_layer(uint16_t *values, size_t count, size_t distance);
+
 // ---------------------------------------------------------------------------------------------
 // Between symbols in memory and rows
 //
@@ -139,6 +155,10 @@ size_t ck_row_block_count(size_t symbol_bytes, size_t codeword_count);
 /// of a tail block that belong to no codeword become zero.
 void ck_row_gather(uint8_t *row, const uint8_t *symbol, size_t symbol_bytes, size_t codeword_stride,
                    size_t codeword_count, size_t first_block, size_t block_count);
+
+/// Copies `count` symbols of `symbol_bytes` from one stride to another. No overlap.
+void ck_symbols_copy(uint8_t *target, size_t target_stride, const uint8_t *source,
+                     size_t source_stride, size_t symbol_bytes, size_t count);
 
 /// The reverse of ck_row_gather: writes only bytes of the symbols.
 void ck_row_scatter(const uint8_t *row, uint8_t *symbol, size_t symbol_bytes,
