@@ -93,9 +93,11 @@ let package = Package(
       ] + nio,
       swiftSettings: strict),
 
-    tests("CKernelsTests", ["CKernels"]),
-    tests("ReedSolomonTests", ["CKernels", "ReedSolomon"], resources: [.copy("Vectors")]),
-    tests("RedStuffTests", ["RedStuff"], resources: [.copy("Vectors")]),
+    .target(name: "RunSeed", path: "Tests/RunSeed", swiftSettings: strict),
+    tests("CKernelsTests", ["CKernels", "RunSeed"]),
+    tests(
+      "ReedSolomonTests", ["CKernels", "ReedSolomon", "RunSeed"], resources: [.copy("Vectors")]),
+    tests("RedStuffTests", ["ReedSolomon", "RedStuff", "RunSeed"], resources: [.copy("Vectors")]),
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
     tests("SliverStoreTests", ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"]),
