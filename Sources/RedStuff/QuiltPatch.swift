@@ -98,7 +98,9 @@ extension QuiltPatchHeader {
     _ bytes: [UInt8], at offset: inout Int, end: Int
   ) throws(QuiltFormatError) -> Value {
     let available = min(end, bytes.count)
-    guard available - offset >= 2 else { throw .truncated(needed: offset + 2, available: available) }
+    guard available - offset >= 2 else {
+      throw .truncated(needed: offset + 2, available: available)
+    }
     let byteCount = Int(bytes[offset]) | Int(bytes[offset + 1]) << 8
     let start = offset + 2
     guard byteCount <= available - start else {
@@ -115,7 +117,8 @@ extension QuiltPatchHeader {
   }
 
   /// A header that has to say the same as the index.
-  package func checked(against entry: QuiltIndexEntry) throws(QuiltFormatError) -> QuiltPatchHeader {
+  package func checked(against entry: QuiltIndexEntry) throws(QuiltFormatError) -> QuiltPatchHeader
+  {
     guard identifier == entry.identifier, tags == entry.tags else {
       throw .differsFromIndex(entry.identifier)
     }
