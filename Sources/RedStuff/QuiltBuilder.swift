@@ -13,6 +13,8 @@ package enum QuiltBuildError: Error, Equatable {
   case repeatedIdentifier(QuiltIdentifier)
   /// Its length does not fit the 32-bit field.
   case patchTooLarge(QuiltIdentifier, byteCount: Int)
+  /// Fewer or shorter identifiers and tags are needed.
+  case indexTooLong(byteCount: Int, byteCountMax: Int)
   /// No symbol size makes room for all.
   case quiltTooLarge(symbolByteCount: Int)
 }
@@ -24,9 +26,11 @@ package struct QuiltPlan: Sendable {
   /// For each entry of the index, which of the patches it is.
   let order: [Int]
 
-  /// - Parameter headers: of the patches, in any order.
+  /// - Parameters:
+  ///   - headers: of the patches, in any order.
+  ///   - indexByteCountMax: what those who will read the quilt are ready to hold.
   package init(
-    _ headers: [QuiltPatchHeader], parameters: EncodingParameters
+    _ headers: [QuiltPatchHeader], parameters: EncodingParameters, indexByteCountMax: Int = .max
   ) throws(QuiltBuildError) {
     let columnCount = parameters.secondarySourceCount
     guard headers.count < columnCount else {
@@ -45,7 +49,11 @@ package struct QuiltPlan: Sendable {
       entries: order.map {
         QuiltIndexEntry(identifier: headers[$0].identifier, tags: headers[$0].tags, columns: 0..<1)
       })
-    let sizes = [unplaced.streamBytes.count] + order.map { headers[$0].streamByteCount }
+    let indexByteCount = unplaced.streamBytes.count
+    guard indexByteCount <= indexByteCountMax else {
+      throw .indexTooLong(byteCount: indexByteCount, byteCountMax: indexByteCountMax)
+    }
+    let sizes = [indexByteCount] + order.map { headers[$0].streamByteCount }
     let s = try QuiltSymbolSize.search(
       sizes: sizes, columnCount: columnCount, rowCount: parameters.primarySourceCount)
     let shape = QuiltShape(parameters: parameters, symbolByteCount: s)
@@ -72,9 +80,12 @@ package struct BuiltQuilt: Sendable {
   package let index: QuiltIndex
 
   /// Places the patches and writes them. Memory: the quilt, besides the patches.
-  package init(_ patches: [QuiltPatch], parameters: EncodingParameters) throws(QuiltBuildError) {
+  package init(
+    _ patches: [QuiltPatch], parameters: EncodingParameters, indexByteCountMax: Int = .max
+  ) throws(QuiltBuildError) {
     let headers = patches.map(\.header)
-    let plan = try QuiltPlan(headers, parameters: parameters)
+    let plan = try QuiltPlan(
+      headers, parameters: parameters, indexByteCountMax: indexByteCountMax)
     let shape = plan.shape
     var blob = [UInt8](repeating: 0, count: shape.byteCount)
     shape.write(plan.index.streamBytes, at: 0, ofStreamFrom: 0, into: &blob)
@@ -133,6 +144,11 @@ extension QuiltBuildError: CustomStringConvertible {
     case .repeatedIdentifier(let identifier): "the identifier `\(identifier)` is given twice"
     case .patchTooLarge(let identifier, let byteCount):
       "`\(identifier)` has \(byteCount) bytes, and a patch takes less than 4 GiB"
+    case .indexTooLong(let byteCount, let byteCountMax):
+      """
+      identifiers and tags make an index of \(byteCount) bytes, and \(byteCountMax) are allowed: \
+      shorten them, or make several quilts
+      """
     case .quiltTooLarge(let symbolByteCount):
       """
       the patches need symbols of \(symbolByteCount) bytes, and \

@@ -138,7 +138,7 @@ package struct QuiltPatch: Hashable, Sendable {
     self.data = data
   }
 
-  var header: QuiltPatchHeader {
+  package var header: QuiltPatchHeader {
     QuiltPatchHeader(identifier: identifier, tags: tags, dataByteCount: data.count)
   }
 
