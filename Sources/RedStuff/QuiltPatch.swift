@@ -25,15 +25,15 @@ package struct QuiltPatchHeader: Hashable, Sendable {
   package let tags: QuiltTags
   /// Bytes of the blob behind the header.
   package let dataByteCount: Int
+  /// Of the header alone. As it was read: one that announces tags and has none is longer than ours.
+  package let byteCount: Int
 
   package init(identifier: QuiltIdentifier, tags: QuiltTags, dataByteCount: Int) {
     self.identifier = identifier
     self.tags = tags
     self.dataByteCount = dataByteCount
+    byteCount = Self.fixedByteCount + Self.fields(identifier, tags).count
   }
-
-  /// Of the header alone.
-  package var byteCount: Int { Self.fixedByteCount + fields.count }
 
   /// Of the whole stream.
   package var streamByteCount: Int { byteCount + dataByteCount }
@@ -44,7 +44,7 @@ package struct QuiltPatchHeader: Hashable, Sendable {
   }
 
   package var bytes: [UInt8] {
-    let fields = fields
+    let fields = Self.fields(identifier, tags)
     var writer = BCSWriter(reservingCapacity: Self.fixedByteCount + fields.count)
     writer.write(Self.version)
     writer.write(UInt32(fields.count + dataByteCount))
@@ -54,7 +54,7 @@ package struct QuiltPatchHeader: Hashable, Sendable {
   }
 
   /// Identifier and tags, each behind its size; the rules of both keep the sizes below 65536.
-  private var fields: [UInt8] {
+  private static func fields(_ identifier: QuiltIdentifier, _ tags: QuiltTags) -> [UInt8] {
     let identifier = identifier.bcsBytes
     var writer = BCSWriter(reservingCapacity: identifier.count + 2)
     writer.write(UInt16(identifier.count))
@@ -91,6 +91,7 @@ extension QuiltPatchHeader {
     identifier = try Self.field(bytes, at: &offset, end: end)
     tags = mask & Self.tagsMask == 0 ? .none : try Self.field(bytes, at: &offset, end: end)
     dataByteCount = end - offset
+    byteCount = offset
   }
 
   /// A value behind its 16-bit size, which it has to use up.

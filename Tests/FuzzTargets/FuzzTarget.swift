@@ -48,6 +48,7 @@ package struct FuzzTarget: Sendable {
     .metadata, .slivers, .symbols, .inconsistencyProofs, .messages, .sync, .texts,
     .certificates, .requests, .answers, .json,
     .records, .segments, .drive,
+    .quiltIndex, .quiltPatches, .quilts, .quiltNames,
   ]
 }
 

@@ -67,6 +67,9 @@ import Testing
       let input = damaged(patch.header.bytes + patch.data, &dice)
       do {
         let read = try QuiltPatch(columns: input)
+        let end = 6 + input[1..<5].reversed().reduce(0) { $0 << 8 | Int($1) }
+        #expect(
+          read.data == input[..<end].suffix(read.data.count), "seed \(Self.seed) round \(round)")
         // A mask with tags but none in them is another form of the same patch.
         guard !(read.tags.isEmpty && input[5] == 1) else { continue }
         let again = read.header.bytes + read.data
