@@ -3,13 +3,16 @@
 SWIFT_BUILD_FLAGS := -c release -Xswiftc -enable-testing
 WALRUS := .build/release/walrus
 
-.PHONY: demo test up bench format lint build setup clean
+.PHONY: demo test fuzz up bench format lint build setup clean
 
 demo: build  ## Store a real file, lose nodes, read it back; ends by itself.
 	@Scripts/demo $(WALRUS)
 
 test: lint build-tests  ## Layout, import rules, and all tests.
 	@Scripts/test $(SWIFT_BUILD_FLAGS) --skip-build --disable-xctest
+
+fuzz: setup  ## Each decoder of outside bytes for FUZZ_SECONDS (20); its own build, some minutes.
+	@Scripts/fuzz
 
 up: build  ## A local cluster on ./walrus-data and 127.0.0.1:31415.
 	@$(WALRUS) up
@@ -20,10 +23,10 @@ bench: build  ## Codec and gateway benchmarks.
 	@$(WALRUS) bench load --sockets
 
 format:  ## Lay the sources out.
-	@swift format --in-place --recursive --parallel Sources Tests Package.swift
+	@swift format --in-place --recursive --parallel Sources Tests Fuzz/Driver Fuzz/Package.swift Package.swift
 
 lint: setup
-	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests Fuzz/Driver Fuzz/Package.swift Package.swift
 	@Scripts/check-imports
 
 build: setup
@@ -36,4 +39,4 @@ setup:
 	@Scripts/setup
 
 clean:
-	@rm -rf .build
+	@rm -rf .build .build-fuzz

@@ -93,11 +93,18 @@ let package = Package(
       ] + nio,
       swiftSettings: strict),
 
-    tests("CKernelsTests", ["CKernels"]),
-    tests("ReedSolomonTests", ["CKernels", "ReedSolomon"], resources: [.copy("Vectors")]),
-    tests("RedStuffTests", ["RedStuff"], resources: [.copy("Vectors")]),
+    .target(name: "RunSeed", path: "Tests/RunSeed", swiftSettings: strict),
+    .target(
+      name: "FuzzTargets",
+      dependencies: ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"],
+      path: "Tests/FuzzTargets", swiftSettings: strict),
+    tests("CKernelsTests", ["CKernels", "RunSeed"]),
+    tests(
+      "ReedSolomonTests", ["CKernels", "ReedSolomon", "RunSeed"], resources: [.copy("Vectors")]),
+    tests("RedStuffTests", ["ReedSolomon", "RedStuff", "RunSeed"], resources: [.copy("Vectors")]),
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
+    tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
     tests("SliverStoreTests", ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"]),
     tests("ControlPlaneTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(

@@ -30,7 +30,8 @@ package final class BlobClient: Sendable {
       configuration: configuration, registry: registry, cluster: cluster, committee: committee,
       transport: transport, clock: clock, randomness: randomness, compute: compute, spool: spool,
       logger: logger, peers: PeerTable(clock: clock),
-      metadataCache: MetadataCache(byteCountMax: configuration.metadataCacheByteCountMax))
+      metadataCache: ContentCache(byteCountMax: configuration.metadataCacheByteCountMax),
+      quiltIndexCache: ContentCache(byteCountMax: configuration.quiltIndexCacheByteCountMax))
     uploads = UploadTasks(tailCountMax: configuration.tailCountMax)
     spoolBudget = SpoolBudget(byteCountMax: configuration.spoolByteCountMax)
   }

@@ -28,6 +28,13 @@ package struct BlobClientConfiguration: Sendable {
   package var retryDelayMax = Duration.seconds(5)
   /// Verified metadata kept: 500 blobs at n = 1000, 5000 at n = 100.
   package var metadataCacheByteCountMax = 32 << 20
+  /// Quilt indexes kept: some 300 of 666 patches with a tag or two.
+  package var quiltIndexCacheByteCountMax = 32 << 20
+  /// A longer index is neither read nor written, since it is held in memory as a whole: one window,
+  /// or 12 KiB of names and tags for each of the 666 patches at n = 1000.
+  package var quiltIndexByteCountMax = 8 << 20
+  /// What is read of a patch to learn how long it is; small patches come whole with it.
+  package var patchStartByteCount = 64 << 10
   /// A strict read holds the blob and encodes it again: about seven times this in memory.
   package var strictByteCountMax: UInt64 = 256 << 20
   /// Spool files of all reads together; above it a read that needs one is refused.

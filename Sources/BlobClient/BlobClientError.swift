@@ -20,6 +20,11 @@ package enum BlobClientError: Error, Equatable, Sendable {
   case insufficientConfirmations(shards: Int, required: Int, reasons: [NodeID: String])
   /// The blob was encoded badly by whoever stored it, and has no agreed content.
   case inconsistent(BlobID)
+  /// The blob is no quilt, or its writer made it badly.
+  case malformedQuilt(BlobID, QuiltFormatError)
+  case patchNotFound(quilt: BlobID, patch: QuiltPatchName)
+  /// The patches do not make a quilt.
+  case quiltRefused(QuiltBuildError)
   /// Nodes refuse to serve or take the blob.
   case forbidden(BlobID)
   case registry(RegistryError)
@@ -41,6 +46,9 @@ extension BlobClientError: CustomStringConvertible {
       "nodes with \(shards) shards confirmed, \(required) are required"
         + reasons.sorted { $0.key < $1.key }.map { "; \($0.key): \($0.value)" }.joined()
     case .inconsistent(let blob): "blob \(blob) was encoded badly and has no agreed content"
+    case .malformedQuilt(let blob, let error): "\(blob) does not read as a quilt: \(error)"
+    case .patchNotFound(let quilt, let patch): "the quilt \(quilt) has no patch \(patch)"
+    case .quiltRefused(let error): "\(error)"
     case .forbidden(let blob): "nodes refuse to handle blob \(blob)"
     case .registry(let error): "\(error)"
     case .sinkFailed(let reason): "the receiver failed: \(reason)"

@@ -21,7 +21,7 @@ extension BlobReader {
     var strips: [(columns: Range<Int>, digests: [Digest])] = []
   }
 
-  func readByColumns(_ cells: Range<Int>, _ state: inout State) async throws(BlobClientError) {
+  func readByColumns(_ cells: Range<Int>, _ state: inout ReadState) async throws(BlobClientError) {
     let rows = CellBlock.rows(of: cells, columnCount: k2)
     let columns = CellBlock.columns(of: cells, columnCount: k2)
     let byteCount = rows.count * columns.count * s
@@ -49,7 +49,7 @@ extension BlobReader {
 
   private func readThrough(
     _ spool: Spool, _ cells: Range<Int>, _ rows: Range<Int>, _ columns: Range<Int>,
-    _ state: inout State
+    _ state: inout ReadState
   ) async -> Result<Void, BlobClientError> {
     var region = SpooledRegion(spool: spool, rows: rows, columns: columns)
     do {
@@ -66,16 +66,19 @@ extension BlobReader {
 
   /// Fetches the wanted cells of a strip of columns and writes them to the file.
   private func fill(
-    _ region: inout SpooledRegion, _ strip: Range<Int>, _ cells: Range<Int>, _ state: inout State
+    _ region: inout SpooledRegion, _ strip: Range<Int>, _ cells: Range<Int>,
+    _ state: inout ReadState
   ) async throws(BlobClientError) {
     var wanted = WantedCells(cells: cells, columnCount: k2)
     wanted.keep(columns: strip)
     var block = CellBlock(rows: region.rows, columns: strip, symbolByteCount: s)
     if !wanted.isEmpty {
       do {
-        block = try await fetch(wanted, into: block, .columns, &state).block
+        block = try await state.fetch(
+          wanted, into: block, .columns, acceptsInconsistency: check == .skip
+        ).block
       } catch {
-        throw self.error(error, state)
+        throw state.error(error)
       }
     }
     let done = block

@@ -43,23 +43,12 @@ struct BlobReader: Sendable {
   let check: ConsistencyCheck
   let sink: BlobSink
 
-  /// What is carried from window to window.
-  struct State {
-    var health: SourceHealth
-    var report = ReadReport()
-    var notes = FetchNotes()
-  }
-
   var s: Int { metadata.symbolByteCount }
   var k1: Int { metadata.parameters.primarySourceCount }
   var k2: Int { metadata.parameters.secondarySourceCount }
 
   func run() async throws(BlobClientError) -> ReadReport {
-    let placement = BlobPlacement(blob: metadata.blobID, committee: services.committee)
-    var state = State(
-      health: SourceHealth(
-        placement: placement, parameters: metadata.parameters,
-        ranks: services.peers.ranks(of: services.committee.members)))
+    var state = ReadState(metadata: metadata, services: services)
     if isWhole, check != .skip { try await checkPaddingRows() }
     let cells = wantedCells
     if !cells.isEmpty { try await read(cells, &state) }
@@ -96,7 +85,7 @@ struct BlobReader: Sendable {
 
   // MARK: Windows
 
-  private func read(_ cells: Range<Int>, _ state: inout State) async throws(BlobClientError) {
+  private func read(_ cells: Range<Int>, _ state: inout ReadState) async throws(BlobClientError) {
     let windows = windows(of: cells)
     let columnCount = windows.count == 1 ? CellBlock.columns(of: cells, columnCount: k2).count : k2
     // Columns are fetched over all rows: only where that fits into a window may they be had so.
@@ -114,7 +103,7 @@ struct BlobReader: Sendable {
       case .success(let block): fetched = (block, window)
       case .failure(.exhausted):
         return try await readByColumns(window.lowerBound..<cells.upperBound, &state)
-      case .failure(let failure): throw error(failure, state)
+      case .failure(let failure): throw state.error(failure)
       }
     }
     try await delivered(fetched).get()
@@ -134,22 +123,23 @@ struct BlobReader: Sendable {
   }
 
   /// Fetches cells into a block and checks the rows that are whole in it.
-  func fetchAll(_ cells: Range<Int>, _ lines: ReadPlanner.Lines, _ state: inout State)
+  func fetchAll(_ cells: Range<Int>, _ lines: ReadPlanner.Lines, _ state: inout ReadState)
     async throws(BlobClientError) -> CellBlock
   {
     switch await fetch(cells, lines, &state) {
     case .success(let block): return block
-    case .failure(let failure): throw error(failure, state)
+    case .failure(let failure): throw state.error(failure)
     }
   }
 
-  private func fetch(_ cells: Range<Int>, _ lines: ReadPlanner.Lines, _ state: inout State)
+  private func fetch(_ cells: Range<Int>, _ lines: ReadPlanner.Lines, _ state: inout ReadState)
     async -> Result<CellBlock, FetchFailure>
   {
     let block = CellBlock(around: cells, columnCount: k2, symbolByteCount: s)
     let wanted = WantedCells(cells: cells, columnCount: k2)
     do {
-      let fetch = try await fetch(wanted, into: block, lines, &state)
+      let fetch = try await state.fetch(
+        wanted, into: block, lines, acceptsInconsistency: check == .skip)
       let unchecked = wanted.sortedRows.filter { row in
         wanted[row] == RangeSet(0..<k2) && !fetch.verifiedRows.contains(row)
       }
@@ -158,29 +148,6 @@ struct BlobReader: Sendable {
     } catch {
       return .failure(error)
     }
-  }
-
-  func fetch(
-    _ wanted: WantedCells, into block: CellBlock, _ lines: ReadPlanner.Lines, _ state: inout State
-  ) async throws(FetchFailure) -> RegionFetch {
-    var fetch = RegionFetch(
-      wanted: wanted, block: block, metadata: metadata, lineKinds: lines,
-      acceptsInconsistency: check == .skip,
-      runByteCountMax: services.configuration.batchByteCountTarget, health: state.health)
-    let fetcher = RegionFetcher(metadata: metadata, services: services)
-    let result: Result<Void, FetchFailure>
-    do {
-      result = .success(try await fetcher.run(&fetch))
-    } catch {
-      result = .failure(error)
-    }
-    state.health = fetch.health
-    state.report.byteCount += fetch.byteCount
-    state.report.degradedSymbolCount += fetch.degradedSymbolCount
-    state.notes.add(fetch.notes)
-    state.report.requestCount += fetch.requestCount
-    try result.get()
-    return fetch
   }
 
   /// Compares rows that were put together from columns with their own roots.
@@ -196,17 +163,6 @@ struct BlobReader: Sendable {
       return Sliver.failures(slivers, against: metadata).allSatisfy { $0 == nil }
     }
     if !areRight { throw .inconsistent }
-  }
-
-  func error(_ failure: FetchFailure, _ state: State) -> BlobClientError {
-    switch failure {
-    case .cancelled: .cancelled
-    case .inconsistent: .inconsistent(metadata.blobID)
-    case .exhausted where state.notes.isForbidden: .forbidden(metadata.blobID)
-    case .exhausted:
-      .unavailable(
-        reason: "too few slivers of blob \(metadata.blobID) answer: \(state.notes.summary)")
-    }
   }
 
   // MARK: Delivery

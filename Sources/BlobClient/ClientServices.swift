@@ -21,7 +21,8 @@ struct ClientServices: Sendable {
   let spool: any Disk
   let logger: Logger
   let peers: PeerTable
-  let metadataCache: MetadataCache
+  let metadataCache: ContentCache<VerifiedBlobMetadata>
+  let quiltIndexCache: ContentCache<QuiltIndex>
 
   var parameters: EncodingParameters { committee.parameters }
 

@@ -21,7 +21,7 @@ struct MetadataFetch: Sendable {
   }
 
   func metadata(of blob: BlobID) async throws(BlobClientError) -> VerifiedBlobMetadata {
-    if let known = services.metadataCache.metadata(of: blob) { return known }
+    if let known = services.metadataCache.value(of: blob) { return known }
     var notes = FetchNotes()
     for retry in 0...services.configuration.retryCountMax {
       if retry > 0, !(await services.sleeps(until: services.clock.now + services.retryDelay(retry)))
@@ -30,7 +30,7 @@ struct MetadataFetch: Sendable {
       }
       let round = await askAround(blob, &notes)
       if let found = round.metadata {
-        services.metadataCache.insert(found)
+        services.metadataCache.insert(found, of: blob)
         return found
       }
       if Task.isCancelled { throw .cancelled }

@@ -5,6 +5,7 @@
 //
 // Errors arrive as `GatewayFailure`: whoever knows the cause chooses the words.
 
+package import BlobClient
 package import Cluster
 package import RedStuff
 
@@ -22,6 +23,22 @@ package protocol BlobService: Sendable {
     _ blob: [UInt8], persistence: Persistence, epochs: UInt32?,
     onMemoryFreed: @escaping @Sendable () -> Void
   ) async throws(GatewayFailure) -> Registration
+
+  /// The length that a quilt of such patches has.
+  func quiltByteCount(_ headers: [QuiltPatchHeader]) throws(GatewayFailure) -> Int
+
+  /// As `store`, for a quilt of these patches.
+  func storeQuilt(
+    _ patches: [QuiltPatch], persistence: Persistence, epochs: UInt32?,
+    onMemoryFreed: @escaping @Sendable () -> Void
+  ) async throws(GatewayFailure) -> StoredQuilt
+
+  func quiltIndex(of quilt: BlobID) async throws(GatewayFailure) -> QuiltIndex
+
+  /// A patch of which the start was read.
+  func openPatch(
+    _ name: QuiltPatchName, of quilt: BlobID, for use: BlobClient.PatchUse
+  ) async throws(GatewayFailure) -> PatchSource
 
   /// The length of a certified blob, without reading it.
   func byteCount(of blob: BlobID) async throws(GatewayFailure) -> UInt64
@@ -48,6 +65,32 @@ package protocol BlobService: Sendable {
   /// All registrations in the order of blob and object.
   func registrations(after: RegistrationPosition?, limit: Int)
     async throws(GatewayFailure) -> [Registration]
+}
+
+package struct StoredQuilt: Sendable {
+  package var registration: Registration
+  package var index: QuiltIndex
+
+  package init(registration: Registration, index: QuiltIndex) {
+    self.registration = registration
+    self.index = index
+  }
+}
+
+/// A patch whose name, tags and length are known, and whose data can be had.
+package struct PatchSource: Sendable {
+  package typealias Sink = @Sendable ([UInt8]) async throws -> Void
+
+  package var header: QuiltPatchHeader
+  /// Sends the data into the sink, in order, one call at a time; what the sink throws ends it.
+  package var read: @Sendable (@escaping Sink) async throws -> Void
+
+  package init(
+    header: QuiltPatchHeader, read: @escaping @Sendable (@escaping Sink) async throws -> Void
+  ) {
+    self.header = header
+    self.read = read
+  }
 }
 
 /// A place in the list of registrations; text form `<blob ID>.<object ID>`.

@@ -87,6 +87,12 @@ struct Answer: Sendable {
       body: .bytes(Array(try encoder.encode(value))))
   }
 
+  /// For JSON whose names come from users: they stay as they are, and in this order.
+  init(json value: JSONValue) {
+    self.init(
+      status: .ok, headers: [.contentType: "application/json"], body: .bytes(value.encoded()))
+  }
+
   init(_ failure: GatewayFailure) throws {
     try self.init(
       json: GatewayErrorEnvelope(failure), status: HTTPResponse.Status(code: failure.httpStatus))

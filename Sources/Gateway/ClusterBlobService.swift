@@ -40,6 +40,44 @@ package struct ClusterBlobService: BlobService {
     }
   }
 
+  package func quiltByteCount(_ headers: [QuiltPatchHeader]) throws(GatewayFailure) -> Int {
+    do { return try client.quiltPlan(headers).shape.byteCount } catch {
+      throw GatewayFailure(error)
+    }
+  }
+
+  package func storeQuilt(
+    _ patches: [QuiltPatch], persistence: Persistence, epochs: UInt32?,
+    onMemoryFreed: @escaping @Sendable () -> Void
+  ) async throws(GatewayFailure) -> StoredQuilt {
+    do {
+      let receipt = try await client.storeQuilt(
+        patches, persistence: persistence, epochs: epochs, onFinished: onMemoryFreed)
+      return StoredQuilt(registration: receipt.store.registration, index: receipt.index)
+    } catch {
+      throw GatewayFailure(error)
+    }
+  }
+
+  package func quiltIndex(of quilt: BlobID) async throws(GatewayFailure) -> QuiltIndex {
+    do { return try await client.quilt(quilt).index } catch { throw GatewayFailure(error) }
+  }
+
+  package func openPatch(
+    _ name: QuiltPatchName, of quilt: BlobID, for use: BlobClient.PatchUse
+  ) async throws(GatewayFailure) -> PatchSource {
+    do {
+      let patch = try await client.open(name, of: try await client.quilt(quilt), for: use)
+      return PatchSource(header: patch.header) { sink in
+        do throws(BlobClientError) { try await patch.read(into: sink) } catch {
+          throw GatewayFailure(error)
+        }
+      }
+    } catch {
+      throw GatewayFailure(error)
+    }
+  }
+
   package func byteCount(of blob: BlobID) async throws(GatewayFailure) -> UInt64 {
     let status: BlobRegistryStatus
     do { status = try await registry.status(of: blob) } catch { throw GatewayFailure(error) }
@@ -126,6 +164,14 @@ extension GatewayFailure {
         metadata: ["shards": "\(shards)", "required": "\(required)"])
     case .inconsistent:
       self.init(.failedPrecondition, "INCONSISTENT_BLOB", "\(error)")
+    case .malformedQuilt:
+      self.init(.failedPrecondition, "NOT_A_QUILT", "\(error)")
+    case .patchNotFound:
+      self.init(.notFound, "QUILT_PATCH_NOT_FOUND", "\(error)")
+    case .quiltRefused(.quiltTooLarge):
+      self.init(.sizeExceeded, "BLOB_TOO_LARGE", "\(error)", httpStatus: 413)
+    case .quiltRefused:
+      self = .malformed("\(error)")
     case .forbidden:
       self.init(.unavailableForLegalReasons, "FORBIDDEN_BLOB", "\(error)")
     case .sinkFailed, .cancelled:

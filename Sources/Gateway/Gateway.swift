@@ -78,7 +78,7 @@ package final class Gateway: Sendable {
       try configuration.hosts.check(call)
       answer = try await handle(call, route: route, writer: writer)
       // Whoever sends a body nobody asked for may not keep the connection with it.
-      answer.endsConnection = call.hasBody && !(route == .blobs && call.method == .put)
+      answer.endsConnection = call.hasBody && !(call.method == .put && route?.takesBody == true)
     } catch {
       answer = try Answer(failure(for: error, call))
       answer.endsConnection = call.hasBody

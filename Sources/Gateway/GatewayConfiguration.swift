@@ -8,6 +8,9 @@ package struct GatewayConfiguration: Sendable {
   package var hosts = HostRules()
   package var crossOrigin = CrossOriginAccess.reads
   package var limits = GatewayLimits()
+  /// Whether every tag of a patch becomes a header of the answer, not only those that say how to
+  /// show it. Tags are the words of whoever stored the quilt.
+  package var sendsAllPatchTags = false
 
   package init(clusterName: String) { self.clusterName = clusterName }
 }

@@ -68,6 +68,11 @@ package struct GatewayFailure: Error, Hashable, Sendable {
     GatewayFailure(.invalidArgument, "MALFORMED_REQUEST", message)
   }
 
+  static func incompleteUpload(_ what: String) -> GatewayFailure {
+    GatewayFailure(
+      .invalidArgument, "INCOMPLETE_UPLOAD", "\(what); nothing was stored: send it again")
+  }
+
   static func busy(_ message: String) -> GatewayFailure {
     GatewayFailure(
       .resourceExhausted, "TOO_MANY_REQUESTS", message,

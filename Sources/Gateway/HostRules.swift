@@ -104,7 +104,8 @@ package enum CrossOriginAccess: Sendable {
       return
     }
     headers[.accessControlAllowOrigin] = "*"
-    headers[.accessControlExposeHeaders] = "Accept-Ranges, Content-Length, Content-Range, ETag"
+    headers[.accessControlExposeHeaders] =
+      "Accept-Ranges, Content-Length, Content-Range, ETag, X-Quilt-Patch-Identifier"
   }
 
   func preflight() -> Answer {
@@ -122,7 +123,7 @@ extension HTTPField.Name {
   static let forwarded = HTTPField.Name(known: "Forwarded")
   static let xForwardedFor = HTTPField.Name(known: "X-Forwarded-For")
 
-  private init(known name: String) {
+  init(known name: String) {
     guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is a header name") }
     self = name
   }

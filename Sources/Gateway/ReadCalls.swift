@@ -94,7 +94,7 @@ extension Gateway {
     }
   }
 
-  private func notModified(_ call: Call, tag: String) -> Answer? {
+  func notModified(_ call: Call, tag: String) -> Answer? {
     guard let header = call.headers[.ifNoneMatch] else { return nil }
     let matches = header.split(separator: ",").contains { member in
       let member = trimmed(member)
@@ -108,7 +108,7 @@ extension Gateway {
       body: .none(byteCount: nil))
   }
 
-  private func readHeaders(_ call: Call, tag: String) -> HTTPFields {
+  func readHeaders(_ call: Call, tag: String) -> HTTPFields {
     var headers: HTTPFields = [
       .eTag: tag, .cacheControl: Self.cacheControl, .contentSecurityPolicy: "sandbox",
     ]

@@ -8,6 +8,7 @@ import HummingbirdCore
 
 enum Route: Hashable, Sendable, CaseIterable {
   case status, api, metrics, blobs, blob, byteRange, objectBlob
+  case quilts, quiltPatches, patch, quiltPatch
 
   init?(segments: [String]) {
     switch segments.count {
@@ -15,10 +16,16 @@ enum Route: Hashable, Sendable, CaseIterable {
     case 1 where segments[0] == "metrics": self = .metrics
     case 2 where segments == ["v1", "api"]: self = .api
     case 2 where segments == ["v1", "blobs"]: self = .blobs
+    case 2 where segments == ["v1", "quilts"]: self = .quilts
     case 3 where segments.starts(with: ["v1", "blobs"]): self = .blob
     case 4 where segments.starts(with: ["v1", "blobs", "by-object-id"]): self = .objectBlob
+    case 4 where segments.starts(with: ["v1", "blobs", "by-quilt-patch-id"]): self = .patch
     case 4 where segments.starts(with: ["v1", "blobs"]) && segments[3] == "byte-range":
       self = .byteRange
+    case 4 where segments.starts(with: ["v1", "quilts"]) && segments[3] == "patches":
+      self = .quiltPatches
+    // An identifier may have slashes of its own.
+    case 5... where segments.starts(with: ["v1", "blobs", "by-quilt-id"]): self = .quiltPatch
     default: return nil
     }
   }
@@ -33,16 +40,24 @@ enum Route: Hashable, Sendable, CaseIterable {
     case .blob: "/v1/blobs/{id}"
     case .byteRange: "/v1/blobs/{id}/byte-range"
     case .objectBlob: "/v1/blobs/by-object-id/{object}"
+    case .quilts: "/v1/quilts"
+    case .quiltPatches: "/v1/quilts/{id}/patches"
+    case .patch: "/v1/blobs/by-quilt-patch-id/{id}"
+    case .quiltPatch: "/v1/blobs/by-quilt-id/{quilt}/{identifier}"
     }
   }
 
   var methods: [HTTPRequest.Method] {
     switch self {
-    case .status, .api, .metrics, .byteRange, .objectBlob: [.get, .head]
-    case .blobs: [.put]
+    case .status, .api, .metrics, .byteRange, .objectBlob, .quiltPatches, .patch, .quiltPatch:
+      [.get, .head]
+    case .blobs, .quilts: [.put]
     case .blob: [.get, .head, .delete]
     }
   }
+
+  /// Whether PUT reads the body to its end.
+  var takesBody: Bool { self == .blobs || self == .quilts }
 
   static func allow(_ methods: [HTTPRequest.Method]) -> String {
     (methods + [.options]).map(\.rawValue).joined(separator: ", ")
@@ -69,6 +84,13 @@ extension Gateway {
     case .blob: return try await readBlob(call, blob: try Self.blobID(segments[2]))
     case .byteRange: return try await readByteRange(call, blob: try Self.blobID(segments[2]))
     case .objectBlob: return try await readBlob(call, blob: try await blobID(ofObject: segments[3]))
+    case .quilts: return try await storeQuilt(call, writer: writer)
+    case .quiltPatches: return try await listPatches(of: try Self.blobID(segments[2]))
+    case .patch: return try await readPatch(call, id: segments[3])
+    case .quiltPatch:
+      return try await readPatch(
+        call, quilt: try Self.blobID(segments[3]),
+        identifier: segments[4...].joined(separator: "/"))
     }
   }
 
@@ -101,15 +123,19 @@ extension Gateway {
   static let apiText = """
     Walrus gateway
 
-    PUT    /v1/blobs                          store the body as a blob; ?epochs= &permanent=
-    GET    /v1/blobs/{id}                     read a blob; Range and If-None-Match work
-    HEAD   /v1/blobs/{id}                     its length
-    GET    /v1/blobs/{id}/byte-range          a part: ?start= &length=
-    GET    /v1/blobs/by-object-id/{object}    the blob of a registration
-    DELETE /v1/blobs/{id}                     end its registrations; ?object= for one of them
-    GET    /v1/api                            this list
-    GET    /status                            OK, or JSON if asked for
-    GET    /metrics                           numbers for Prometheus
+    PUT    /v1/blobs                                 store the body as a blob; ?epochs= &permanent=
+    GET    /v1/blobs/{id}                            read a blob; Range and If-None-Match work
+    HEAD   /v1/blobs/{id}                            its length
+    GET    /v1/blobs/{id}/byte-range                 a part: ?start= &length=
+    GET    /v1/blobs/by-object-id/{object}           the blob of a registration
+    DELETE /v1/blobs/{id}                            end its registrations; ?object= for one of them
+    PUT    /v1/quilts                                store the fields of a form as one quilt
+    GET    /v1/quilts/{id}/patches                   the patches of a quilt
+    GET    /v1/blobs/by-quilt-patch-id/{patch}       read a patch
+    GET    /v1/blobs/by-quilt-id/{quilt}/{name}      read a patch by its identifier
+    GET    /v1/api                                   this list
+    GET    /status                                   OK, or JSON if asked for
+    GET    /metrics                                  numbers for Prometheus
 
     Reads take ?strict_consistency_check=true or ?skip_consistency_check=true.
     Errors are JSON: {"error": {"status", "code", "message", "details": [{"reason", ...}]}}

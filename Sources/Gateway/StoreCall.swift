@@ -19,8 +19,9 @@ struct StoreOptions: Equatable {
   var persistence: Persistence
   var epochs: UInt32?
 
-  init(_ call: Call) throws(GatewayFailure) {
-    let query = try QueryFields(call.query, known: Self.known)
+  /// - Parameter more: names that the call knows besides those of every store.
+  init(_ call: Call, knowing more: Set<String> = []) throws(GatewayFailure) {
+    let query = try QueryFields(call.query, known: Self.known.union(more))
     epochs = try query.number("epochs")
     guard epochs != 0 else { throw .malformed("`epochs` is at least 1") }
     let isPermanent = try query.flag("permanent")
@@ -57,10 +58,7 @@ extension Gateway {
       throw GatewayFailure.blobTooLarge(byteCount: declared, byteCountMax: byteCountMax)
     }
     let reader = UploadReader(service: service, clock: clock, limits: configuration.limits)
-    // Said before the wait for memory: what the client then sends waits in the socket.
-    if call.headers[.expect]?.lowercased() == "100-continue" {
-      try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-    }
+    try await inviteBody(of: call, writer: writer)
     let hold = try await uploads.hold(reader.admissionByteCount(declared: declared))
     let blob: [UInt8]
     do {
@@ -75,6 +73,16 @@ extension Gateway {
       onMemoryFreed: { hold.release() })
     return try Answer(
       json: StoreReply(registration, parameters: service.parameters, epochs: options.epochs))
+  }
+}
+
+extension Gateway {
+  /// To be said before the wait for memory: what the client then sends waits in the socket.
+  @concurrent
+  func inviteBody(of call: Call, writer: borrowing ResponseWriter) async throws {
+    if call.headers[.expect]?.lowercased() == "100-continue" {
+      try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+    }
   }
 }
 

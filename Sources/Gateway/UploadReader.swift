@@ -36,24 +36,8 @@ struct UploadReader: Sendable {
   }
 
   func read(_ body: RequestBody, declared: UInt64?, hold: AdmissionHold) async throws -> [UInt8] {
-    let watch = IdleWatch(clock: clock)
-    let end = clock.now + limits.uploadDurationMax
-    return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
-      defer { group.cancelAll() }
-      group.addTask {
-        try await collect(body, declared: declared, hold: hold, watch: watch)
-      }
-      group.addTask {
-        try await watch.waitUntilIdle(for: limits.bodyIdleMax, end: end)
-        return nil
-      }
-      guard let first = try await group.next(), let bytes = first else {
-        throw GatewayFailure(
-          .deadlineExceeded, "UPLOAD_TIMED_OUT",
-          "the upload stalled or took too long; nothing was stored: send it again",
-          httpStatus: 408)
-      }
-      return bytes
+    try await UploadTiming(clock: clock, limits: limits).run { watch in
+      try await collect(body, declared: declared, hold: hold, watch: watch)
     }
   }
 
@@ -87,19 +71,14 @@ struct UploadReader: Sendable {
     } catch let refusal as Admission.Refusal {
       throw refusal
     } catch {
-      throw Self.truncated("the upload broke off after \(bytes.count) bytes")
+      throw GatewayFailure.incompleteUpload("the upload broke off after \(bytes.count) bytes")
     }
     try Task.checkCancellation()
     if let declared, UInt64(bytes.count) != declared {
-      throw Self.truncated(
+      throw GatewayFailure.incompleteUpload(
         "the upload ended after \(bytes.count) of the \(declared) bytes of its Content-Length")
     }
     hold.shrink(to: memoryByteCount(capacity: bytes.count))
     return bytes
-  }
-
-  private static func truncated(_ what: String) -> GatewayFailure {
-    GatewayFailure(
-      .invalidArgument, "INCOMPLETE_UPLOAD", "\(what); nothing was stored: send it again")
   }
 }

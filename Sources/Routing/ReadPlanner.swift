@@ -109,7 +109,9 @@ package struct ReadPlanner: Sendable {
     for (column, rows) in columns.sorted(by: { $0.key < $1.key }) {
       let offer = market.offer(for: .column(column))
       var cells = Basket(planner: self)
-      let covered = rows.allSatisfy { cells.add(row: $0, column: column, market, orColumn: nil) }
+      let covered = rows.allSatisfy {
+        cells.add(row: $0, column: column, market, orColumn: nil, preferring: .secondary)
+      }
       if let offer, !covered || offer.byteCount <= cells.byteCount {
         basket.add(offer)
       } else if covered {
@@ -179,18 +181,16 @@ private struct Basket {
     if lines.updateValue(price, forKey: line) == nil { byteCount += price }
   }
 
-  /// Adds one cell from the home that has it, or its column if that is cheaper; false if nothing
-  /// yields the cell.
-  mutating func add(row: Int, column: Int, _ market: Market, orColumn offer: Market.Offer?) -> Bool
-  {
-    let home: (line: MatrixLine, position: Int)? =
-      if market.sources.isUsable(.row(row)) {
-        (.row(row), column)
-      } else if market.sources.isUsable(.column(column)) {
-        (.column(column), row)
-      } else {
-        nil
-      }
+  /// Adds one cell from a home that has it, or its column if that is cheaper; false if nothing
+  /// yields the cell. Symbols with paths cost a node the expansion of a sliver, so a plan by rows
+  /// takes them from rows, and a plan by columns from columns, where it can.
+  mutating func add(
+    row: Int, column: Int, _ market: Market, orColumn offer: Market.Offer?,
+    preferring axis: SliverAxis = .primary
+  ) -> Bool {
+    let homes: [(line: MatrixLine, position: Int)] = [(.row(row), column), (.column(column), row)]
+    let preferred = axis == .primary ? homes : homes.reversed()
+    let home = preferred.first { market.sources.isUsable($0.line) }
     if let offer, home == nil || offer.byteCount < planner.provenSymbolByteCount {
       add(offer)
       return true

@@ -165,7 +165,7 @@ extension RecordHeader {
     symbolByteCount = Int(bytes.littleEndian(UInt32.self, at: position + 76))
     runByteCount = Int(bytes.littleEndian(UInt32.self, at: position + 80))
     tableChecksum = bytes.littleEndian(at: position + 92)
-    guard isPlausible else { return nil }
+    guard bytes[position + 75] == 0, isPlausible else { return nil }
   }
 
   /// The rules that our own writer keeps; a checksum alone does not make numbers safe to use.

@@ -4,6 +4,8 @@
 // file of its group; this one lists them.
 
 import ArgumentParser
+import Foundation
+import RedStuff
 
 @main
 struct Walrus: AsyncParsableCommand {
@@ -26,6 +28,15 @@ struct Walrus: AsyncParsableCommand {
         name: "Offline tools:",
         subcommands: [BlobIDCommand.self, Encode.self, Decode.self, Bench.self]),
     ])
+
+  static func main() async {
+    if let refusal = CPULevel.refusal {
+      let wish = ProcessInfo.processInfo.environment[CPULevel.variable] ?? ""
+      Output.note(
+        "warning: \(CPULevel.variable)=\(wish) \(refusal); using \(CPULevel.nameInUse)")
+    }
+    await main(nil)
+  }
 }
 
 /// Something the user can mend; printed as it stands.

@@ -44,7 +44,14 @@ func expectEqual<Element: Equatable>(
   @Test func `every level has its name`() {
     let names = (0...4).map { unsafe String(cString: ck_level_name(ck_level($0))) }
     #expect(names == ["scalar", "avx2", "avx512", "gfni", "unknown"])
-    print("levels here: \(supportedLevels.map { names[Int($0.rawValue)] })")
+  }
+
+  // Scripts/test reads these two lines: which levels to run, and whether a run was at its level.
+  @Test func `the level that the environment asks for is in use`() {
+    let names = supportedLevels.map { unsafe String(cString: ck_level_name($0)) }
+    print("levels here: \(names.joined(separator: " "))")
+    print("level in use: \(unsafe String(cString: ck_level_name(ck_level_in_use())))")
+    #expect([CK_REQUEST_NONE, CK_REQUEST_HONOURED].contains(ck_level_request_result()))
   }
 
   @Test func `WALRUS_CPU is obeyed, or its refusal reported and the best level taken`() {

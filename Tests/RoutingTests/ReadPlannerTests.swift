@@ -101,6 +101,18 @@ import Testing
     }
   }
 
+  @Test func `part of a column comes from its own sliver, which one node expands`() throws {
+    let parameters = try EncodingParameters(shardCount: 31)
+    let planner = ReadPlanner(parameters: parameters, symbolByteCount: 4096)
+    let wanted = WantedCells(rows: 2..<5, columns: 3..<4)
+    var sources = SliverSources(parameters: parameters)
+    let plan = try #require(planner.plan(wanted, from: sources, lines: .columns))
+    #expect(plan.steps == [.symbols(of: .column(3), 2..<5)])
+    sources.exclude(.column(3))
+    let other = try #require(planner.plan(wanted, from: sources, lines: .columns))
+    #expect(other.steps == (2..<5).map { .symbols(of: .row($0), 3..<4) })
+  }
+
   @Test(arguments: [4, 7], symbolSizes)
   func `any range of cells is planned, whatever is lost up to 2f`(n: Int, s: Int) throws {
     let parameters = try EncodingParameters(shardCount: n)

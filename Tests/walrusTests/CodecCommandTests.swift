@@ -72,4 +72,27 @@ import Testing
     let refused = try await WalrusProcess.run(["blob-id", file, "--shards", "4"])
     #expect(refused.status != 0 && refused.errors.contains("384.0 KiB"))
   }
+
+  private func named(at level: String) async throws -> WalrusOutcome {
+    let folder = try TemporaryFolder()
+    let file = try folder.makeFile("f", byteCount: 3000)
+    return try await WalrusProcess.run(
+      ["blob-id", file, "--shards", "7"], environment: ["WALRUS_CPU": level])
+  }
+
+  @Test func `a level that there is not is warned of, and nothing changes`() async throws {
+    let scalar = try await named(at: "scalar")
+    #expect(scalar.status == 0 && scalar.errors.isEmpty)
+    let unknown = try await named(at: "sse9")
+    #expect(unknown.status == 0 && unknown.output == scalar.output)
+    #expect(
+      unknown.errors.contains(
+        "warning: WALRUS_CPU=sse9 is no level: scalar, avx2, avx512, gfni; using "))
+    for level in ["avx2", "avx512", "gfni"] {
+      let outcome = try await named(at: level)
+      #expect(outcome.status == 0 && outcome.output == scalar.output)
+      let isWarnedOf = outcome.errors.contains("is a level that this CPU lacks; it has scalar")
+      #expect(outcome.errors.isEmpty || isWarnedOf)
+    }
+  }
 }

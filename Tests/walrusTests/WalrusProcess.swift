@@ -74,13 +74,16 @@ enum WalrusProcess {
     return process
   }
 
-  /// Runs a command to its end.
-  static func run(_ arguments: [String]) async throws -> WalrusOutcome {
+  /// Runs a command to its end; `environment` is added to ours.
+  static func run(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) async throws -> WalrusOutcome {
     let folder = try TemporaryFolder()
     let (output, errors) = (
       folder.url.appendingPathComponent("out"), folder.url.appendingPathComponent("err")
     )
     let process = try launch(arguments, output: output, errors: errors)
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let status = try await ended(process, starting: true)
     return WalrusOutcome(
       status: status, output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
