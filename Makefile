@@ -19,6 +19,7 @@ up: build  ## A local cluster on ./walrus-data and 127.0.0.1:31415.
 
 bench: build  ## Codec and gateway benchmarks.
 	@$(WALRUS) bench codec
+	@$(WALRUS) bench blob-id
 	@$(WALRUS) bench load
 	@$(WALRUS) bench load --sockets
 

@@ -32,6 +32,16 @@ package struct ReedSolomonCode: Sendable, Hashable {
     try self.init(sourceCount: sourceCount, repairCount: repairCount, kernels: .inUse)
   }
 
+  /// The code with the kernels of one CPU level, numbered as in CKernels, which this CPU must have.
+  /// For comparisons.
+  package init(
+    sourceCount: Int, repairCount: Int, levelNumber: UInt32
+  ) throws(ReedSolomonError) {
+    try self.init(
+      sourceCount: sourceCount, repairCount: repairCount,
+      kernels: .kernels(at: ck_level(levelNumber)))
+  }
+
   /// The code on the kernels of a given level; tests compare levels.
   init(
     sourceCount: Int, repairCount: Int, kernels: FieldKernels

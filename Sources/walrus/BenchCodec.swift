@@ -1,6 +1,7 @@
 // BenchCodec.swift
 //
-// bench codec: how fast this machine encodes and decodes, and how much of that is hashing.
+// bench codec: how fast this machine encodes, decodes, repairs and checks, and how near that is to what
+// its kernels allow. Everything that is compared is timed in the same run.
 
 import ArgumentParser
 import Drivers
@@ -10,108 +11,144 @@ import World
 
 struct BenchCodec: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "codec", abstract: "Encode and decode in memory.",
-    discussion: "Each figure is the best of --runs; MB are 10^6 bytes of blob.")
+    commandName: "codec", abstract: "Encode, decode, repair and check in memory.",
+    discussion: """
+      Each figure is the best of --runs; MB are 10^6 bytes of blob. The parts of an operation are what \
+      its kernels take over data in the cache, memory is the rest. "of floor" is the time over the sum \
+      of the parts; "over plain" how much faster it is than the same hashes one by one with the same \
+      code at AVX2.
+      """)
 
-  @Option(help: ArgumentHelp("Shard counts.", valueName: "n")) var shards = [100, 1000]
-  @Option(help: ArgumentHelp("Blob sizes.", valueName: "size"))
-  var size: [ByteCountArgument] = [ByteCountArgument(byteCount: 32 << 20)]
+  @Option(help: ArgumentHelp("Shard counts.", valueName: "n")) var shards = [10, 16, 31, 100, 1000]
+  @Option(
+    help: ArgumentHelp(
+      "Blob sizes; those that a shard count cannot hold are left out.", valueName: "size"))
+  var size: [ByteCountArgument] = [1, 64 << 10, 1 << 20, 32 << 20, 256 << 20].map {
+    ByteCountArgument(byteCount: $0)
+  }
   @Option(help: "Runs of each operation.") var runs = 3
   @OptionGroup var output: JSONOption
 
-  struct Result: Codable {
-    let operation: String
-    let shards: Int
-    let bytes: Int
-    let threads: Int
-    let seconds: Double
-    let megabytesPerSecond: Double
-    /// Seconds of each phase, where there are several.
-    let phases: [Double]
+  struct Machine: Codable {
+    let processor: String
+    let cores: Int
+    let memory: UInt64
+  }
+
+  struct Report: Codable {
+    let machine: Machine
+    let level: String
+    let kernels: [KernelResult]
+    let results: [CodecResult]
   }
 
   func run() async throws {
-    var results: [Result] = []
     let coreCount = ProcessInfo.processInfo.activeProcessorCount
+    let kernels = KernelResult.measure(runs: max(runs, 3))
+    if !output.json { show(kernels) }
+    var results: [CodecResult] = []
     for n in shards {
       let parameters = try EncodingParameters(shardCount: n)
       for argument in size where UInt64(argument.byteCount) <= parameters.blobByteCountMax {
         for width in Set([1, coreCount]).sorted() {
-          results += try await measure(argument.byteCount, parameters, threads: width)
+          let measurement = try await CodecMeasurement(
+            blobByteCount: argument.byteCount, parameters: parameters, threads: width,
+            runs: max(runs, 1))
+          let new = try await measurement.results()
+          if !output.json { show(new) }
+          results += new
         }
       }
     }
-    if output.json {
-      try Output.json(results)
-      return
-    }
-    Output.table(
-      [["operation", "shards", "blob", "threads", "MB/s", "ms", "ms of each phase"]]
-        + results.map { result in
-          [
-            result.operation, "\(result.shards)", humanByteCount(result.bytes),
-            "\(result.threads)", String(format: "%.1f", result.megabytesPerSecond),
-            String(format: "%.1f", result.seconds * 1000),
-            result.phases.map { String(format: "%.1f", $0 * 1000) }.joined(separator: " + "),
-          ]
-        })
+    guard output.json else { return }
+    try Output.json(
+      Report(
+        machine: Machine(
+          processor: Self.processorName, cores: coreCount,
+          memory: ProcessInfo.processInfo.physicalMemory),
+        level: CPULevel.nameInUse, kernels: kernels, results: results))
   }
 
-  private func measure(_ byteCount: Int, _ parameters: EncodingParameters, threads: Int)
-    async throws -> [Result]
-  {
-    let compute = ComputeThreads(width: threads)
-    let blob = benchmarkBytes(byteCount, seed: 1)
-    let encoder = try BlobEncoder(blob, parameters: parameters)
-    await walrus.run(encoder.phases, on: compute)
-    let encoded = encoder.finish()
-    func result(_ operation: String, _ best: [Double]) -> Result {
-      let seconds = best.reduce(0, +)
-      return Result(
-        operation: operation, shards: parameters.shardCount, bytes: byteCount, threads: threads,
-        seconds: seconds, megabytesPerSecond: Double(byteCount) / 1e6 / seconds,
-        phases: best.count > 1 ? best : [])
-    }
-    let encode = try await best {
-      let encoder = try BlobEncoder(blob, parameters: parameters)
-      return (encoder.phases, { _ = encoder.finish() })
-    }
-    let identify = try await best {
-      let encoder = try BlobEncoder(blob, parameters: parameters, output: .identityOnly)
-      return (encoder.phases, { _ = encoder.finishIdentity() })
-    }
-    let k1 = parameters.primarySourceCount
-    func decode(_ indices: Range<Int>) async throws -> [Double] {
-      let slivers = indices.map { encoded.sliver(.primary, SliverIndex(UInt16($0))) }
-      return try await best {
-        let decoder = try BlobDecoder(
-          slivers, axis: .primary, metadata: encoded.metadata, check: .skip)
-        return (decoder.phases, { _ = try decoder.finish() })
-      }
-    }
-    return [
-      result("encode", encode), result("blob ID", identify),
-      result("decode, nothing lost", try await decode(0..<k1)),
-      result(
-        "decode, worst loss",
-        try await decode(parameters.shardCount - k1..<parameters.shardCount)),
-    ]
-    func best(_ make: () throws -> (phases: [JobPhase], finish: () throws -> Void)) async throws
-      -> [Double]
-    {
-      var best: [Double] = []
-      for _ in 0..<max(runs, 1) {
-        let work = try make()
-        var seconds: [Double] = []
-        for phase in work.phases {
-          let start = ContinuousClock.now
-          await walrus.run([phase], on: compute)
-          seconds.append((ContinuousClock.now - start) / .seconds(1))
-        }
-        try work.finish()
-        if best.isEmpty || seconds.reduce(0, +) < best.reduce(0, +) { best = seconds }
-      }
-      return best
-    }
+  private static var processorName: String {
+    let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? "unknown"
   }
+
+  private func show(_ kernels: [KernelResult]) {
+    Output.line("\(Self.processorName), kernels at \(CPULevel.nameInUse), one core:")
+    Output.table(
+      kernels.map { kernel in
+        [
+          "  " + kernel.kernel, String(format: "%.2f GB/s", kernel.gigabytesPerSecond),
+          kernel.millionsPerSecond.map { String(format: "%.1f M blocks/s", $0) } ?? "",
+        ]
+      })
+    Output.line("")
+  }
+
+  private func show(_ results: [CodecResult]) {
+    guard let first = results.first else { return }
+    let threads = first.threads == 1 ? "1 core" : "\(first.threads) cores"
+    Output.table(
+      [
+        [
+          "n=\(first.shards) \(humanByteCount(first.bytes)) \(threads)", "MB/s", "ms", "of floor",
+          "over plain", "columns", "rows", "leaves", "trees", "memory",
+        ]
+      ]
+        + results.map { result in
+          let parts = result.parts
+          func milliseconds(_ seconds: Double?) -> String {
+            seconds.map { String(format: $0 < 0.001 ? "%.4f" : "%.1f", $0 * 1000) } ?? ""
+          }
+          func ratio(_ value: Double?) -> String { value.map { String(format: "%.2fx", $0) } ?? "" }
+          return [
+            result.operation, String(format: "%.1f", result.megabytesPerSecond),
+            milliseconds(result.seconds), ratio(result.ratioToFloor), ratio(result.ratioToPlain),
+            milliseconds(parts.columnCode), milliseconds(parts.rowCode),
+            milliseconds(parts.leaves), milliseconds(parts.trees), milliseconds(parts.memory),
+          ]
+        })
+    Output.line("")
+  }
+}
+
+/// What one operation took.
+struct CodecResult: Codable {
+  let operation: String
+  let shards: Int
+  /// Of the blob, or of what the operation yields where that is less.
+  let bytes: Int
+  let threads: Int
+  let seconds: Double
+  let megabytesPerSecond: Double
+  let parts: Parts
+  /// Seconds over the sum of the parts without memory; nil where there is no such sum.
+  let ratioToFloor: Double?
+  /// How many times faster than with hashes one by one and the code at AVX2.
+  let ratioToPlain: Double?
+
+  /// Seconds; nil where an operation has no such part.
+  struct Parts: Codable {
+    var columnCode: Double?
+    var rowCode: Double?
+    var leaves: Double?
+    var trees: Double?
+    /// What the kernels do not account for.
+    var memory: Double?
+
+    var kernels: Double { [columnCode, rowCode, leaves, trees].reduce(0) { $0 + ($1 ?? 0) } }
+  }
+}
+
+/// Seconds of the quickest of some runs.
+func quickest(of runs: Int, _ body: () throws -> Void) rethrows -> Double {
+  var best = Double.infinity
+  for _ in 0..<runs {
+    let start = ContinuousClock.now
+    try body()
+    best = min(best, (ContinuousClock.now - start) / .seconds(1))
+  }
+  return best
 }

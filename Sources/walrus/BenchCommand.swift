@@ -15,7 +15,8 @@ import NIOHTTP1
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure this machine.", subcommands: [BenchLoad.self, BenchCodec.self])
+    abstract: "Measure this machine.",
+    subcommands: [BenchLoad.self, BenchCodec.self, BenchBlobID.self])
 }
 
 /// Wall and CPU time of this process, children not included.

@@ -6,6 +6,7 @@ import ArgumentParser
 import Drivers
 import Foundation
 import RedStuff
+import Synchronization
 import World
 
 struct ShardsOption: ParsableArguments {
@@ -41,32 +42,6 @@ func run(
   progress?.finish()
 }
 
-/// The parts of a file, one after the other, with its size checked first.
-func readBlob(_ path: String, parameters: EncodingParameters) throws -> [[UInt8]] {
-  guard let handle = FileHandle(forReadingAtPath: path) else {
-    throw CommandFailure("cannot read \(path): is it there, and readable?")
-  }
-  defer { try? handle.close() }
-  var pieces: [[UInt8]] = []
-  var byteCount: UInt64 = 0
-  while true {
-    let data: Data?
-    do {
-      data = try handle.read(upToCount: 8 << 20)
-    } catch {
-      throw CommandFailure("cannot read \(path): is it a file?")
-    }
-    guard let data, !data.isEmpty else { return pieces }
-    byteCount += UInt64(data.count)
-    guard byteCount <= parameters.blobByteCountMax else {
-      throw CommandFailure(
-        "\(path) is larger than a blob of \(parameters.shardCount) shards can be, which is "
-          + "\(humanByteCount(parameters.blobByteCountMax)); use more shards or split it.")
-    }
-    pieces.append([UInt8](data))
-  }
-}
-
 struct BlobIDCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "blob-id", abstract: "Compute the blob ID of a file without storing it.")
@@ -84,13 +59,7 @@ struct BlobIDCommand: AsyncParsableCommand {
 
   func run() async throws {
     let parameters = try shards.parameters()
-    let encoder = try BlobEncoder(
-      pieces: try readBlob(file, parameters: parameters), parameters: parameters,
-      output: .identityOnly)
-    await walrus.run(
-      encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount),
-      showing: "encoding", byteCount: encoder.blobByteCount)
-    let metadata = encoder.finishIdentity()
+    let metadata = try await identify(parameters)
     if output.json {
       try Output.json(
         Result(
@@ -99,6 +68,23 @@ struct BlobIDCommand: AsyncParsableCommand {
     } else {
       Output.line(metadata.blobID.text)
     }
+  }
+
+  /// A regular file is read in strips, whatever its size; what cannot be read twice, as a whole.
+  private func identify(_ parameters: EncodingParameters) async throws -> VerifiedBlobMetadata {
+    let compute = ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount)
+    guard let blob = try BlobFile(regular: file, parameters: parameters) else {
+      let encoder = try BlobEncoder(
+        pieces: try readBlob(file, parameters: parameters), parameters: parameters,
+        output: .identityOnly)
+      await walrus.run(encoder.phases, on: compute)
+      return encoder.finishIdentity()
+    }
+    let identifier = try BlobIdentifier(
+      blobByteCount: blob.byteCount, parameters: parameters, source: blob.read)
+    await walrus.run(
+      identifier.phases, on: compute, showing: "encoding", byteCount: blob.byteCount)
+    return try identifier.finish()
   }
 }
 
@@ -116,6 +102,42 @@ struct EncodedDirectory {
     let digits = String(index)
     let name = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
     return folder(axis).appendingPathComponent(name)
+  }
+}
+
+/// Writes slivers while others are still being encoded. The first error stops all further writing.
+final class SliverWriter: Sendable {
+  private let directory: EncodedDirectory
+  private let state = Mutex<(byteCount: Int, failure: (any Error)?)>((0, nil))
+
+  init(_ directory: EncodedDirectory) { self.directory = directory }
+
+  var byteCount: Int { state.withLock { $0.byteCount } }
+
+  func begin() throws {
+    for axis in SliverAxis.allCases {
+      try FileManager.default.createDirectory(
+        at: directory.folder(axis), withIntermediateDirectories: true)
+    }
+  }
+
+  func write(_ axis: SliverAxis, _ index: SliverIndex, _ bytes: Span<UInt8>) {
+    guard state.withLock({ $0.failure == nil }) else { return }
+    do {
+      let data = unsafe bytes.withUnsafeBytes { unsafe Data($0) }
+      try data.write(to: directory.sliver(axis, Int(index.value)))
+      state.withLock { $0.byteCount += data.count }
+    } catch {
+      state.withLock { $0.failure = $0.failure ?? error }
+    }
+  }
+
+  /// Writes the metadata, which `decode` looks for first, when all slivers are there.
+  func finish(_ metadata: VerifiedBlobMetadata) throws {
+    if let failure = state.withLock({ $0.failure }) { throw failure }
+    var writer = BCSWriter()
+    metadata.withID.encode(to: &writer)
+    try Data(writer.bytes).write(to: directory.metadata)
   }
 }
 
@@ -151,47 +173,31 @@ struct Encode: AsyncParsableCommand {
     guard present?.isEmpty ?? true else {
       throw CommandFailure("\(out) is not empty; name a new directory with --out.")
     }
-    let encoder = try BlobEncoder(pieces: pieces, parameters: parameters)
-    await walrus.run(
-      encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount),
-      showing: "encoding", byteCount: encoder.blobByteCount)
-    let encoded = encoder.finish()
-
     let n = parameters.shardCount
-    let progress = ProgressBar(
-      "writing",
-      totalCount: UInt64(n * encoded.symbolByteCount)
-        * UInt64(parameters.primarySourceCount + parameters.secondarySourceCount))
-    defer { progress.finish() }
-    var encodedByteCount = 0
+    let writer = SliverWriter(directory)
+    let metadata: VerifiedBlobMetadata
     do {
-      for axis in SliverAxis.allCases {
-        try FileManager.default.createDirectory(
-          at: directory.folder(axis), withIntermediateDirectories: true)
-        for index in 0..<n {
-          let bytes = encoded.sliver(axis, SliverIndex(UInt16(index))).bytes
-          try Data(bytes).write(to: directory.sliver(axis, index))
-          encodedByteCount += bytes.count
-          progress.advance(by: bytes.count)
-        }
-      }
-      var writer = BCSWriter()
-      encoded.metadata.withID.encode(to: &writer)
-      try Data(writer.bytes).write(to: directory.metadata)
+      try writer.begin()
+      let encoder = try BlobEncoder(
+        pieces: pieces, parameters: parameters, sink: { writer.write($0, $1, $2) })
+      await walrus.run(
+        encoder.phases, on: ComputeThreads(width: ProcessInfo.processInfo.activeProcessorCount),
+        showing: "encoding", byteCount: encoder.blobByteCount)
+      metadata = encoder.finish().metadata
+      try writer.finish(metadata)
     } catch {
       throw CommandFailure("cannot write to \(out): \(error.localizedDescription)")
     }
-    progress.finish()
     let elapsed = ContinuousClock.now - start
     if output.json {
       try Output.json(
         Result(
-          blobId: encoded.blobID.text, shards: n, size: encoded.metadata.blobByteCount,
-          slivers: 2 * n, encodedSize: encodedByteCount, seconds: elapsed / .seconds(1)))
+          blobId: metadata.blobID.text, shards: n, size: metadata.blobByteCount, slivers: 2 * n,
+          encodedSize: writer.byteCount, seconds: elapsed / .seconds(1)))
     } else {
-      Output.line(encoded.blobID.text)
+      Output.line(metadata.blobID.text)
       Output.note(
-        "\(2 * n) slivers, \(humanByteCount(encodedByteCount)), in \(humanDuration(elapsed))")
+        "\(2 * n) slivers, \(humanByteCount(writer.byteCount)), in \(humanDuration(elapsed))")
     }
   }
 }

@@ -73,6 +73,39 @@ import Testing
     #expect(refused.status != 0 && refused.errors.contains("384.0 KiB"))
   }
 
+  // 128 MiB through hundred shards, and an empty file for what the command takes anyway.
+  @Test func `naming a large file takes little memory`() throws {
+    let folder = try TemporaryFolder()
+    let baseline = try WalrusProcess.peakMemory(["blob-id", try folder.makeFile("e", byteCount: 0)])
+    let file = folder.path("large")
+    _ = FileManager.default.createFile(atPath: file, contents: nil)
+    let handle = try #require(FileHandle(forWritingAtPath: file))
+    let part = Data((0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 9) })
+    for _ in 0..<128 { try handle.write(contentsOf: part) }
+    try handle.close()
+    let peak = try WalrusProcess.peakMemory(["blob-id", file, "--shards", "100"])
+    #expect(peak - baseline <= 64 << 20, "\(peak) bytes, \(baseline) for an empty file")
+  }
+
+  // 12 MiB become 52 MiB of slivers. The bound is what has to be handed out, and a quarter of it.
+  @Test func `encoding takes little more memory than its slivers`() throws {
+    let folder = try TemporaryFolder()
+    let baseline = try WalrusProcess.peakMemory([
+      "encode", try folder.makeFile("e", byteCount: 0), "--shards", "31", "--out",
+      folder.path("small"),
+    ])
+    let file = folder.path("large")
+    let byteCount = 12 << 20
+    try Data(count: byteCount).write(to: URL(fileURLWithPath: file))
+    let peak = try WalrusProcess.peakMemory([
+      "encode", file, "--shards", "31", "--out", folder.path("large.enc"),
+    ])
+    let encoded = 31 * (11 + 21) * 54_472
+    #expect(
+      peak - baseline <= encoded * 5 / 4 + 64 << 20,
+      "\(peak) bytes, \(baseline) for an empty file, \(encoded) of slivers")
+  }
+
   private func named(at level: String) async throws -> WalrusOutcome {
     let folder = try TemporaryFolder()
     let file = try folder.makeFile("f", byteCount: 3000)

@@ -74,6 +74,25 @@ enum WalrusProcess {
     return process
   }
 
+  /// Runs a command that succeeds; returns the most memory it ever held, in bytes.
+  static func peakMemory(_ arguments: [String]) throws -> Int {
+    var actions = posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    for descriptor: Int32 in 0...2 {
+      unsafe posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
+    }
+    let words = unsafe ([executable.path] + arguments).map { unsafe strdup($0) } + [nil]
+    defer { unsafe words.forEach { unsafe free($0) } }
+    var child: pid_t = 0
+    let spawned = unsafe posix_spawn(&child, executable.path, &actions, nil, words, environ)
+    var (status, usage) = (Int32(0), rusage())
+    guard spawned == 0, unsafe wait4(child, &status, 0, &usage) == child, status == 0 else {
+      throw ProcessFailure(text: "\(arguments) did not run: \(spawned), status \(status)")
+    }
+    return usage.ru_maxrss * 1024
+  }
+
   /// Runs a command to its end; `environment` is added to ours.
   static func run(
     _ arguments: [String], environment: [String: String] = [:]
