@@ -85,7 +85,7 @@ private func patch(
       for name in [
         #""blobStoreResult":{"newlyCreated":{"blobObject":"#,
         #""storedQuiltBlobs":[{"identifier":"#,
-        #""quiltPatchId":""#, #""range":[1,"#,
+        #""quiltPatchId":""#, #""range":["#,
       ] { #expect(text.contains(name), "\(text)") }
     }
   }
@@ -173,10 +173,28 @@ private func patch(
     try await withGateway(service: try FakeBlobService(shardCount: 4)) { gateway in
       let large = try await gateway.putQuilt([("a", someBytes(270_000))])
       #expect(try large.status == 413 && large.reason == "BLOB_TOO_LARGE")
-      let body = try await gateway.putQuilt([("a", someBytes(6_000_000))])
-      #expect(try body.status == 413 && body.reason == "BLOB_TOO_LARGE")
       #expect(try await gateway.putQuilt([("a", someBytes(250_000))]).status == 200)
     }
+  }
+
+  @Test func `data above the largest blob is refused as it comes`() throws {
+    let parameters = try EncodingParameters(shardCount: 4)
+    var form = QuiltForm(parameters: parameters)
+    try form.take(.part(name: "_metadata"))
+    try form.take(.data([UInt8](repeating: 0x20, count: 1000)))
+    try form.take(.partEnd)
+    try form.take(.part(name: "a"))
+    try form.take(.data(someBytes(Int(parameters.blobByteCountMax))))
+    let refusal = #expect(throws: GatewayFailure.self) { try form.take(.data([1])) }
+    #expect(refusal?.reason == "BLOB_TOO_LARGE" && refusal?.httpStatus == 413)
+  }
+
+  @Test func `metadata is bounded`() throws {
+    var form = QuiltForm(parameters: try EncodingParameters(shardCount: 4))
+    try form.take(.part(name: "_metadata"))
+    try form.take(.data([UInt8](repeating: 0x20, count: QuiltForm.metadataByteCountMax)))
+    let refusal = #expect(throws: GatewayFailure.self) { try form.take(.data([0x20])) }
+    #expect(refusal?.reason == "MALFORMED_REQUEST")
   }
 
   @Test func `memory is admitted for what the quilt becomes`() async throws {
