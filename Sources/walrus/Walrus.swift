@@ -29,6 +29,10 @@ struct Walrus: AsyncParsableCommand {
         name: "Offline tools:",
         subcommands: [BlobIDCommand.self, Encode.self, Decode.self, Bench.self]),
     ])
+
+  static func main() async {
+    await main(DashedIDs.protected(Array(CommandLine.arguments.dropFirst())))
+  }
 }
 
 /// Something the user can mend; printed as it stands.
