@@ -25,6 +25,9 @@ struct Walrus: AsyncParsableCommand {
         name: "Blobs:",
         subcommands: [Store.self, Read.self, List.self, Status.self, Extend.self, Delete.self]),
       CommandGroup(
+        name: "Quilts:",
+        subcommands: [StoreQuilt.self, ReadQuilt.self, ListPatchesInQuilt.self]),
+      CommandGroup(
         name: "Offline tools:",
         subcommands: [BlobIDCommand.self, Encode.self, Decode.self, Bench.self]),
     ])
@@ -35,7 +38,7 @@ struct Walrus: AsyncParsableCommand {
       Output.note(
         "warning: \(CPULevel.variable)=\(wish) \(refusal); using \(CPULevel.nameInUse)")
     }
-    await main(nil)
+    await main(DashedIDs.protected(Array(CommandLine.arguments.dropFirst())))
   }
 }
 

@@ -198,15 +198,17 @@ struct SymbolMatrix {
     var scratch = CodecScratch()
     let copy = bytes
     try unsafe copy.withUnsafeBytes { source in
-      let received = unsafe plan.present.map {
-        unsafe UnsafeRawBufferPointer(rebasing: source[($0 * symbolStride)...])
+      let received = unsafe ReceivedSymbols.lent(codewordStride: codewordStride) {
+        position, body in
+        let start = plan.present[position] * symbolStride
+        unsafe body(UnsafeRawBufferPointer(rebasing: source[start...]))
       }
       try unsafe bytes.withUnsafeMutableBytes { target in
         try unsafe plan.decode(
-          received, receivedCodewordStride: codewordStride,
+          received,
           into: MutableSymbolGrid(
             target, symbolStride: symbolStride, codewordStride: codewordStride),
-          output: .missingSources, symbolByteCount: symbolByteCount, codewordCount: codewordCount,
+          output: .missingTargets, symbolByteCount: symbolByteCount, codewordCount: codewordCount,
           scratch: &scratch)
       }
     }
