@@ -20,8 +20,10 @@ struct QuiltForm {
   private var identifiers: Set<QuiltIdentifier> = []
   private var metadata: [UInt8]?
   private var open: Field?
-  /// Of all parts so far.
-  private(set) var byteCount = 0
+  /// Of all patches so far.
+  private var dataByteCount = 0
+  /// What the parts so far take in memory.
+  var byteCount: Int { dataByteCount + (metadata?.count ?? 0) }
 
   private enum Field {
     /// The last of `patches`.
@@ -63,7 +65,6 @@ struct QuiltForm {
   }
 
   private mutating func append(_ bytes: [UInt8]) throws(GatewayFailure) {
-    byteCount += bytes.count
     switch open {
     case .metadata:
       metadata?.append(contentsOf: bytes)
@@ -71,11 +72,12 @@ struct QuiltForm {
         throw .malformed("`_metadata` is longer than \(Self.metadataByteCountMax) bytes")
       }
     case .patch:
-      patches[patches.count - 1].data.append(contentsOf: bytes)
-      let byteCountMax = parameters.blobByteCountMax
-      guard byteCount <= byteCountMax + UInt64(Self.metadataByteCountMax) else {
-        throw .blobTooLarge(byteCount: UInt64(byteCount), byteCountMax: byteCountMax)
+      dataByteCount += bytes.count
+      guard dataByteCount <= parameters.blobByteCountMax else {
+        throw .blobTooLarge(
+          byteCount: UInt64(dataByteCount), byteCountMax: parameters.blobByteCountMax)
       }
+      patches[patches.count - 1].data.append(contentsOf: bytes)
     case nil: break
     }
   }

@@ -154,27 +154,7 @@ struct Read: AsyncParsableCommand {
     let calls = GatewayCalls(gateway)
     let headers = range.map { [("Range", $0.header)] } ?? []
     let path = "/v1/blobs/\(urlEscaped(id))" + (strict ? "?strict_consistency_check=true" : "")
-    let response = try await calls.send(.GET, path, headers: headers)
-    let expected = response.headers.first(name: "Content-Length").flatMap(UInt64.init)
-    let progress = ProgressBar(out ?? id, totalCount: expected ?? 0)
-    defer { progress.finish() }
-    let target = try OutputFile(path: out)
-    var byteCount = 0
-    do {
-      for try await buffer in response.body {
-        try target.write(Data(buffer.readableBytesView))
-        byteCount += buffer.readableBytes
-        progress.advance(by: buffer.readableBytes)
-      }
-      if let expected, UInt64(byteCount) != expected {
-        throw CommandFailure("the answer ended after \(byteCount) of \(expected) bytes; try again.")
-      }
-      try target.commit()
-    } catch {
-      target.abandon()
-      throw error
-    }
-    progress.finish()
+    let byteCount = try await calls.download(path, to: out, label: out ?? id, headers: headers)
     let elapsed = ContinuousClock.now - start
     if output.json, let out {
       try Output.json(

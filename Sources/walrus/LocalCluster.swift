@@ -30,6 +30,7 @@ struct LocalClusterConfiguration: Sendable {
   var hostNames: Set<String> = []
   /// Pages of other sites may also store and delete.
   var isOpenToAllSites = false
+  var sendsAllPatchTags = false
   var bearerToken: String?
 
   init(directory: DataDirectory) { self.directory = directory }
@@ -153,6 +154,7 @@ actor LocalCluster {
     settings.hosts = HostRules(
       names: configuration.hostNames, bearerToken: configuration.bearerToken)
     settings.crossOrigin = configuration.isOpenToAllSites ? .everything : .reads
+    settings.sendsAllPatchTags = configuration.sendsAllPatchTags
     settings.limits.uploadByteCountMax = uploadMemoryByteCount
     let service = ClusterBlobService(client: client, registry: registry)
     let gateway = Gateway(

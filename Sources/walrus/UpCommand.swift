@@ -38,6 +38,9 @@ struct Up: AsyncParsableCommand {
   @Flag(help: "Nodes talk HTTP over loopback instead of direct calls.") var sockets = false
   @Flag(help: "Web pages of any site may also store and delete, not only read.")
   var openToAllSites = false
+  @Flag(
+    help: "Send every tag of a quilt's patch as a header, not only those that say how to show it.")
+  var allowQuiltPatchTagsInResponse = false
   @Option(help: ArgumentHelp("Most bytes a node's drive may take, e.g. 10GiB.", valueName: "size"))
   var driveCapacity: ByteCountArgument?
   @Option(
@@ -111,6 +114,7 @@ struct Up: AsyncParsableCommand {
     configuration.uploadMemoryByteCount = uploadMemory?.byteCount
     configuration.hostNames = Set(hostName)
     configuration.isOpenToAllSites = openToAllSites
+    configuration.sendsAllPatchTags = allowQuiltPatchTagsInResponse
     if let tokenFile {
       guard let data = FileManager.default.contents(atPath: tokenFile) else {
         throw CommandFailure("cannot read the token file \(tokenFile).")

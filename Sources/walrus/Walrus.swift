@@ -25,6 +25,9 @@ struct Walrus: AsyncParsableCommand {
         name: "Blobs:",
         subcommands: [Store.self, Read.self, List.self, Status.self, Extend.self, Delete.self]),
       CommandGroup(
+        name: "Quilts:",
+        subcommands: [StoreQuilt.self, ReadQuilt.self, ListPatchesInQuilt.self]),
+      CommandGroup(
         name: "Offline tools:",
         subcommands: [BlobIDCommand.self, Encode.self, Decode.self, Bench.self]),
     ])

@@ -4,6 +4,7 @@
 // what it got.
 
 import AsyncHTTPClient
+import BlobClient
 import Cluster
 import Drivers
 import Foundation
@@ -25,6 +26,7 @@ final class FakeBlobService: BlobService {
     var storeFailure: GatewayFailure?
     var lookupFailure: GatewayFailure?
     var lastCheck: ConsistencyCheck?
+    var lastUse: BlobClient.PatchUse?
     var storedByteCounts: [Int] = []
     /// Called when the memory of a store is free; kept while `keepsMemory`.
     var keptMemory: [@Sendable () -> Void] = []
@@ -165,6 +167,63 @@ final class FakeBlobService: BlobService {
       after.map { ($0.blob, $0.object) < (registration.blob, registration.object) } ?? true
     }
     return Array(rest.prefix(limit))
+  }
+}
+
+// The quilts of the service in memory.
+extension FakeBlobService {
+  func quiltByteCount(_ headers: [QuiltPatchHeader]) throws(GatewayFailure) -> Int {
+    do { return try QuiltPlan(headers, parameters: parameters).shape.byteCount } catch {
+      throw GatewayFailure(.quiltRefused(error))
+    }
+  }
+
+  func storeQuilt(
+    _ patches: [QuiltPatch], persistence: Persistence, epochs: UInt32?,
+    onMemoryFreed: @escaping @Sendable () -> Void
+  ) async throws(GatewayFailure) -> StoredQuilt {
+    let built: BuiltQuilt
+    do { built = try BuiltQuilt(patches, parameters: parameters) } catch {
+      throw GatewayFailure(.quiltRefused(error))
+    }
+    let registration = try await store(
+      built.blob, persistence: persistence, epochs: epochs, onMemoryFreed: onMemoryFreed)
+    return StoredQuilt(registration: registration, index: built.index)
+  }
+
+  func quiltIndex(of quilt: BlobID) async throws(GatewayFailure) -> QuiltIndex {
+    try await quiltReader(quilt).index
+  }
+
+  func openPatch(
+    _ name: QuiltPatchName, of quilt: BlobID, for use: BlobClient.PatchUse
+  ) async throws(GatewayFailure) -> PatchSource {
+    let reader = try await quiltReader(quilt)
+    let entry =
+      switch name {
+      case .identifier(let identifier): reader.index.entry(identifiedBy: identifier)
+      case .columns(let columns): reader.index.entry(at: columns)
+      }
+    guard let entry, let patch = try? reader.patch(entry) else {
+      throw GatewayFailure(.patchNotFound(quilt: quilt, patch: name))
+    }
+    state.withLock { $0.lastUse = use }
+    return PatchSource(header: patch.header) { sink in
+      if let reading = self.state.withLock({ $0.reading }) { return try await reading(sink) }
+      for start in stride(from: 0, to: patch.data.count, by: 100_003) {
+        try await sink(Array(patch.data[start..<min(start + 100_003, patch.data.count)]))
+      }
+    }
+  }
+
+  private func quiltReader(_ quilt: BlobID) async throws(GatewayFailure) -> QuiltReader {
+    _ = try await byteCount(of: quilt)
+    do throws(QuiltFormatError) {
+      return try QuiltReader(
+        state.withLock { $0.blobs[quilt] ?? [] }, parameters: parameters)
+    } catch {
+      throw GatewayFailure(.malformedQuilt(quilt, error))
+    }
   }
 }
 

@@ -93,6 +93,25 @@ import Testing
     #expect(readCount > 0)
   }
 
+  @Test func `quilt metadata`() throws {
+    var dice = SplitMix(seed: Self.seed)
+    let encoded = try BlobEncoder.encodeSerially(built.blob, parameters: parameters)
+    let good = QuiltMetadata(
+      quilt: encoded.blobID, metadata: encoded.metadata.metadata, index: built.index
+    ).bcsBytes
+    var refusedCount = 0
+    for round in 0..<Self.roundCount {
+      let input = damaged(good, &dice)
+      do {
+        let bytes = try QuiltMetadata(bcs: input).bcsBytes
+        #expect(bytes == input, "seed \(Self.seed) round \(round)")
+      } catch {
+        refusedCount += 1
+      }
+    }
+    #expect(refusedCount > Self.roundCount / 4 && refusedCount < Self.roundCount)
+  }
+
   @Test func `patch IDs`() {
     var dice = SplitMix(seed: Self.seed)
     let good = QuiltPatchID(quilt: BlobID(Digest(hashing: [3])), columns: 1..<4)

@@ -168,7 +168,8 @@ final class RunningCluster {
 
   /// A command on this cluster.
   func walrus(_ arguments: String...) async throws -> WalrusOutcome {
-    let takesURL = ["store", "read"].contains(arguments[0])
+    let takesURL = ["store", "read", "store-quilt", "read-quilt", "list-patches-in-quilt"]
+      .contains(arguments[0])
     return try await WalrusProcess.run(arguments + (takesURL ? ["--url", url] : ["--data", data]))
   }
 
