@@ -1,7 +1,8 @@
 // Fuzz.swift
 //
-// The fuzzer of one target: `fuzz TARGET`, then what libFuzzer takes. `fuzz --seeds FOLDER` writes the
-// seeds of all targets, a folder for each; `fuzz --list` names the targets with their longest inputs.
+// The fuzzer of one target, which FUZZ_TARGET names: in the environment, because libFuzzer starts its
+// own command again with its own arguments. `fuzz --seeds FOLDER` writes the seeds of all targets, a
+// folder for each; `fuzz --list` names the targets with their longest inputs.
 
 import Dispatch
 import Foundation
@@ -20,19 +21,19 @@ nonisolated(unsafe) private var target: FuzzTarget?
 
 @main enum Fuzz {
   static func main() throws {
+    let wish = ProcessInfo.processInfo.environment["FUZZ_TARGET"]
     let words = CommandLine.arguments.dropFirst()
     if words.first == "--list" {
       for target in FuzzTarget.all { print(target.name, target.inputByteCountMax) }
     } else if words.first == "--seeds", let folder = words.dropFirst().first {
       try writeSeeds(to: URL(fileURLWithPath: folder))
-    } else if let named = FuzzTarget.all.first(where: { $0.name == words.first }) {
+    } else if let named = FuzzTarget.all.first(where: { $0.name == wish }) {
       target = named
-      // libFuzzer sees the command without the target's name.
-      var count = CommandLine.argc - 1
-      var arguments = CommandLine.unsafeArgv + 1
+      var count = CommandLine.argc
+      var arguments = CommandLine.unsafeArgv
       exit(runDriver(&count, &arguments, testOneInput))
     } else {
-      print("usage: fuzz --list | fuzz --seeds FOLDER | fuzz TARGET [what libFuzzer takes]")
+      print("usage: fuzz --list | fuzz --seeds FOLDER | FUZZ_TARGET=name fuzz ...")
       exit(2)
     }
   }
