@@ -199,7 +199,7 @@ struct SymbolMatrix {
     let copy = bytes
     try unsafe copy.withUnsafeBytes { source in
       let received = unsafe ReceivedSymbols.lent(codewordStride: codewordStride) {
-        position, body in
+        [symbolStride] position, body in
         let start = plan.present[position] * symbolStride
         unsafe body(UnsafeRawBufferPointer(rebasing: source[start...]))
       }

@@ -76,7 +76,7 @@ enum WalrusProcess {
 
   /// Runs a command that succeeds; returns the most memory it ever held, in bytes.
   static func peakMemory(_ arguments: [String]) throws -> Int {
-    var actions = posix_spawn_file_actions_t()
+    var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     for descriptor: Int32 in 0...2 {
