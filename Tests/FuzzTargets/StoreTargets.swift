@@ -217,7 +217,7 @@ struct SegmentMaker {
   /// Each kind of record once, rubbish between, a torn one at the end; and one of each alone.
   static let seeds: [[UInt8]] = [
     [0, 1, 9, 20, 1, 4, 5, 3, 60, 2, 8, 8, 8, 2, 3, 2, 0, 9, 9, 3, 1, 40, 7, 4, 5, 30, 5, 1, 9, 9],
-    [0, 0, 3, 30, 0, 2, 7, 50], [2, 2, 1, 1], [0, 4, 0, 0, 5, 10, 200],
+    [0, 0, 3, 30, 0, 2, 7, 50], [2, 9, 0, 2, 1, 1], [0, 4, 0, 0, 5, 10, 200],
   ]
 
   mutating func run(_ steps: [UInt8]) throws {

@@ -163,7 +163,7 @@ extension FuzzTarget {
       return InconsistencyProof(targetAxis: axis, targetIndex: index, symbols: symbols).bcsBytes
     }
     return try [
-      proof(.secondary, 5, from: [6, 0, 3]), proof(.primary, 3, from: [4, 0, 1, 2, 6]),
+      proof(.secondary, 5, from: [6, 0, 4]), proof(.primary, 3, from: [4, 0, 1, 2, 6]),
     ]
   } check: { bytes in
     let fixture = try Fixture.shared.get()
