@@ -123,19 +123,19 @@ extension Gateway {
   static let apiText = """
     Walrus gateway
 
-    PUT    /v1/blobs                                 store the body as a blob; ?epochs= &permanent=
-    GET    /v1/blobs/{id}                            read a blob; Range and If-None-Match work
-    HEAD   /v1/blobs/{id}                            its length
-    GET    /v1/blobs/{id}/byte-range                 a part: ?start= &length=
-    GET    /v1/blobs/by-object-id/{object}           the blob of a registration
-    DELETE /v1/blobs/{id}                            end its registrations; ?object= for one of them
-    PUT    /v1/quilts                                store the fields of a form as one quilt
-    GET    /v1/quilts/{id}/patches                   the patches of a quilt
-    GET    /v1/blobs/by-quilt-patch-id/{patch}       read a patch
-    GET    /v1/blobs/by-quilt-id/{quilt}/{name}      read a patch by its identifier
-    GET    /v1/api                                   this list
-    GET    /status                                   OK, or JSON if asked for
-    GET    /metrics                                  numbers for Prometheus
+    PUT    /v1/blobs                                   store the body as a blob; ?epochs= &permanent=
+    GET    /v1/blobs/{id}                              read a blob; Range and If-None-Match work
+    HEAD   /v1/blobs/{id}                              its length
+    GET    /v1/blobs/{id}/byte-range                   a part: ?start= &length=
+    GET    /v1/blobs/by-object-id/{object}             the blob of a registration
+    DELETE /v1/blobs/{id}                              end its registrations; ?object= for one of them
+    PUT    /v1/quilts                                  store the fields of a form as one quilt
+    GET    /v1/quilts/{id}/patches                     the patches of a quilt
+    GET    /v1/blobs/by-quilt-patch-id/{id}            read a patch
+    GET    /v1/blobs/by-quilt-id/{quilt}/{identifier}  the same by its identifier
+    GET    /v1/api                                     this list
+    GET    /status                                     OK, or JSON if asked for
+    GET    /metrics                                    numbers for Prometheus
 
     Reads take ?strict_consistency_check=true or ?skip_consistency_check=true.
     Errors are JSON: {"error": {"status", "code", "message", "details": [{"reason", ...}]}}

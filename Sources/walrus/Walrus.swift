@@ -38,7 +38,7 @@ struct Walrus: AsyncParsableCommand {
       Output.note(
         "warning: \(CPULevel.variable)=\(wish) \(refusal); using \(CPULevel.nameInUse)")
     }
-    await main(nil)
+    await main(DashedIDs.protected(Array(CommandLine.arguments.dropFirst())))
   }
 }
 

@@ -125,6 +125,20 @@ import Testing
     #expect(other.errors.contains("has no patch `g`"))
   }
 
+  @Test func `IDs that begin with a dash are taken for IDs`() async throws {
+    let cluster = try await RunningCluster.start()
+    let id = "-" + String(repeating: "A", count: 42)
+    let outcomes = [
+      try await cluster.walrus("read", id),
+      try await cluster.walrus("list-patches-in-quilt", id, "--json"),
+      try await cluster.walrus("read-quilt", "--quilt-id", id),
+      try await cluster.walrus("read-quilt", "--quilt-patch-ids", id + "BAQACAA"),
+    ]
+    for outcome in outcomes {
+      #expect(outcome.errors.contains("blob \(id) does not exist"), "\(outcome.errors)")
+    }
+  }
+
   @Test func `an identifier never leads out of the directory`() async throws {
     let cluster = try await RunningCluster.start()
     let file = try cluster.folder.makeFile("f", byteCount: 10)
