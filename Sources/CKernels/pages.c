@@ -15,9 +15,11 @@ enum { CACHE_LINE_BYTES = 64 };
 static const size_t huge_page_bytes = (size_t)2 << 20;
 
 void *ck_pages_allocate(size_t byte_count) {
-  bool huge = byte_count >= 2 * huge_page_bytes;
-  void *memory = NULL;
+  // From half a page on it is worth a whole one.
+  bool huge = byte_count >= huge_page_bytes / 2 && byte_count <= SIZE_MAX - huge_page_bytes;
   size_t alignment = huge ? huge_page_bytes : CACHE_LINE_BYTES;
+  if (huge) byte_count = (byte_count + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
+  void *memory = NULL;
   if (posix_memalign(&memory, alignment, byte_count > 0 ? byte_count : 1) != 0) return NULL;
 #if defined(__linux__)
   // A wish: where it is not granted, the pages stay small.

@@ -42,7 +42,6 @@ package final class BlobDecoder: Sendable {
   private let rowsToCheck: [Int]
   /// Only for the strict check.
   private let encoder: BlobEncoder?
-  private let scratches = ScratchPool()
   private let lowestBadRow = Atomic<Int>(.max)
   private let jobsDone = Atomic<Int>(0)
 
@@ -90,7 +89,7 @@ package final class BlobDecoder: Sendable {
     let rowsPerJob = JobSizes.rowsPerJob(symbolByteCount: s)
     let own = [
       JobPhase(jobCount: input.jobCount) { job in
-        self.scratches.withScratch { self.input.decode(job, into: self.matrix, scratch: $0) }
+        ScratchPool.withScratch { self.input.decode(job, into: self.matrix, scratch: $0) }
         self.jobsDone.add(1, ordering: .relaxed)
       },
       // The reader's blob ends before the padding, so the checks must not see it.
@@ -128,7 +127,7 @@ package final class BlobDecoder: Sendable {
     let expander = SliverExpander(
       axis: .primary, parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
     let rows = rowsToCheck[positions]
-    let roots = scratches.withScratch { scratch in
+    let roots = ScratchPool.withScratch { scratch in
       if let first = rows.first, let last = rows.last, last - first < rows.count {
         // Neighbours lie in the matrix as the expander wants them.
         return unsafe expander.roots(

@@ -38,7 +38,6 @@ package final class BlobEncoder: Sendable {
   private let repairColumns: SharedBytes
   private let hasher: MatrixHasher
   private let sink: SliverSink?
-  private let scratches = ScratchPool()
   private let jobsDone = Atomic<Int>(0)
 
   /// Copies the blob, so the caller may drop it. Memory: see `memoryByteCount`.
@@ -124,7 +123,7 @@ package final class BlobEncoder: Sendable {
   package var phases: [JobPhase] {
     jobCounts.enumerated().map { (number, jobCount) in
       JobPhase(jobCount: jobCount) { job in
-        self.scratches.withScratch { scratch in
+        ScratchPool.withScratch { scratch in
           switch number {
           case 0: self.extendColumns(job, scratch)
           case 1: self.hashRows(ofGroup: job, scratch)

@@ -34,7 +34,6 @@ package final class BlobIdentifier: Sendable {
   /// n rows of k2 strips.
   private let matrix: SharedBytes
   private let hasher: MatrixHasher
-  private let scratches = ScratchPool()
   private let failure = Mutex<(any Error)?>(nil)
   private let jobsDone = Atomic<Int>(0)
 
@@ -99,7 +98,7 @@ package final class BlobIdentifier: Sendable {
   ) -> JobPhase {
     JobPhase(jobCount: jobCount) { job in
       // After a failure there is nothing left to compute.
-      if self.failure.withLock({ $0 == nil }) { self.scratches.withScratch { work(job, $0) } }
+      if self.failure.withLock({ $0 == nil }) { ScratchPool.withScratch { work(job, $0) } }
       self.jobsDone.add(1, ordering: .relaxed)
     }
   }

@@ -10,6 +10,8 @@ internal import Synchronization
 @safe final class GrowingBuffer {
   private var memory = Scratch(byteCount: 0)
 
+  var byteCount: Int { memory.byteCount }
+
   /// At least `byteCount` bytes holding anything; valid until the next call.
   func reserve(_ byteCount: Int) -> UnsafeMutablePointer<UInt8> {
     if memory.byteCount < byteCount { memory = Scratch(byteCount: byteCount) }
@@ -26,15 +28,29 @@ final class JobScratch: @unchecked Sendable {
   let lines = GrowingBuffer()
   let repair = GrowingBuffer()
   let trees = GrowingBuffer()
+
+  var byteCount: Int {
+    codec.byteCount + lines.byteCount + repair.byteCount + trees.byteCount
+  }
 }
 
-/// The work spaces of one encoder or decoder: never more than jobs run at once.
-final class ScratchPool: Sendable {
-  private let idle = Mutex<[JobScratch]>([])
+/// The work spaces of all encoders and decoders of the process. Those of finished jobs are kept for the
+/// next, within limits: fresh pages would cost a small blob more than all that is computed for it.
+enum ScratchPool {
+  /// As many as there are threads for such jobs on most machines.
+  private static let idleCountMax = 8
+  /// What a thousand shards need for symbols of a few KiB; larger ones go back to the system.
+  private static let byteCountMax = 6 << 20
 
-  func withScratch<Value>(_ body: (JobScratch) -> Value) -> Value {
+  private static let idle = Mutex<[JobScratch]>([])
+
+  static func withScratch<Value>(_ body: (JobScratch) -> Value) -> Value {
     let scratch = idle.withLock { $0.popLast() } ?? JobScratch()
-    defer { idle.withLock { $0.append(scratch) } }
+    defer {
+      if scratch.byteCount <= byteCountMax {
+        idle.withLock { if $0.count < idleCountMax { $0.append(scratch) } }
+      }
+    }
     return body(scratch)
   }
 }

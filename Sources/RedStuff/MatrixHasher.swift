@@ -29,6 +29,8 @@ final class MatrixHasher: Sendable {
   private static let rowsPerGroupMax = 16
   /// Groups that a small matrix has at least, so that there is work for several threads.
   private static let groupCountMin = 8
+  /// From here on a matrix has more symbols than there are symbols of two bytes.
+  private static let shortLeafShardCount = 256
   /// Columns that go up together in the end.
   private static let columnsPerJob = 16
 
@@ -106,6 +108,11 @@ final class MatrixHasher: Sendable {
     _ symbols: UnsafePointer<UInt8>, _ count: Int, _ strip: SymbolStrip, firstOfRow row: Int,
     column: Int, into digests: UnsafeMutablePointer<UInt8>
   ) {
+    if strip.byteCount == ShortLeaves.symbolByteCount,
+      parameters.shardCount >= Self.shortLeafShardCount
+    {
+      return unsafe ShortLeaves.copyLeaves(symbols, count: count, into: digests)
+    }
     guard strips.byteCount > 0 else {
       unsafe HashLanes.hashLeaves(
         symbols, symbolByteCount: strip.byteCount, count: count, into: digests)

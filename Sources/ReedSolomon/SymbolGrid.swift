@@ -88,6 +88,8 @@ struct SymbolExtent {
     unsafe bytes.deallocate()
   }
 
+  package var byteCount: Int { unsafe bytes.count }
+
   /// At least `byteCount` bytes, aligned for the kernels, holding anything.
   mutating func reserve(_ byteCount: Int) -> UnsafeMutableRawPointer {
     if let base = unsafe bytes.baseAddress, unsafe bytes.count >= byteCount {
