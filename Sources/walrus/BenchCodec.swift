@@ -123,11 +123,19 @@ struct CodecResult: Codable {
   let threads: Int
   let seconds: Double
   let megabytesPerSecond: Double
-  let parts: Parts
+  var parts = Parts()
   /// Seconds over the sum of the parts without memory; nil where there is no such sum.
-  let ratioToFloor: Double?
+  var ratioToFloor: Double?
   /// How many times faster than with hashes one by one and the code at AVX2.
   let ratioToPlain: Double?
+
+  /// Takes what the kernels need for the same, if there is anything; memory is the rest.
+  mutating func compare(with kernels: Parts) {
+    guard kernels.kernels > 0 else { return }
+    parts = kernels
+    parts.memory = seconds - kernels.kernels
+    ratioToFloor = seconds / kernels.kernels
+  }
 
   /// Seconds; nil where an operation has no such part.
   struct Parts: Codable {

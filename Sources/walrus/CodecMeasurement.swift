@@ -18,9 +18,6 @@ struct CodecMeasurement {
   private let runs: Int
   private let compute: ComputeThreads
   private let encoded: EncodedBlob
-  /// Seconds of the kernels for a whole encoding on one thread, by step.
-  private let floor: [EncodingProbe.Step: Double]
-  private let plainSeconds: Double
 
   init(
     blobByteCount: Int, parameters: EncodingParameters, threads: Int, runs: Int
@@ -33,21 +30,35 @@ struct CodecMeasurement {
     let encoder = try BlobEncoder(blob, parameters: parameters)
     await walrus.run(encoder.phases, on: compute)
     encoded = encoder.finish()
-    let s = encoded.symbolByteCount
-    floor = Self.seconds(parameters, s, .inUse)
-    plainSeconds = Self.seconds(parameters, s, .plain).values.reduce(0, +)
   }
 
-  private static func seconds(
-    _ parameters: EncodingParameters, _ symbolByteCount: Int, _ level: ProbeLevel
-  ) -> [EncodingProbe.Step: Double] {
-    let probe = EncodingProbe(
-      parameters: parameters, symbolByteCount: symbolByteCount, level: level)
-    var seconds: [EncodingProbe.Step: Double] = [:]
-    for step in EncodingProbe.Step.allCases {
-      seconds[step] = quickest(of: 7) { probe.run(step) } * probe.share(of: step)
+  /// What the kernels need for a whole encoding, all threads together. Machines change their speed from
+  /// one moment to the next, so this is sampled right after what it is compared with.
+  private struct Floor {
+    var parts: [EncodingProbe.Step: Double]
+    /// The same with hashes one by one and the code at AVX2.
+    var plain: Double
+  }
+
+  private func sampleFloor() async -> Floor {
+    let parts = await sampleSteps(.inUse)
+    return Floor(parts: parts, plain: await sampleSteps(.plain).values.reduce(0, +))
+  }
+
+  /// Seconds by step, every thread busy with a sample of its own.
+  private func sampleSteps(_ level: ProbeLevel) async -> [EncodingProbe.Step: Double] {
+    let (parameters, symbolByteCount, threads) = (parameters, encoded.symbolByteCount, threads)
+    let seconds = Shared<[EncodingProbe.Step: Double]>([:])
+    await compute.runAll(count: threads) { _ in
+      let probe = EncodingProbe(
+        parameters: parameters, symbolByteCount: symbolByteCount, level: level)
+      for step in EncodingProbe.Step.allCases {
+        let whole = quickest(of: 5) { probe.run(step) } * probe.share(of: step)
+        // Each of the threads does its share of the work.
+        seconds.update { $0[step, default: 0] += whole / Double(threads * threads) }
+      }
     }
-    return seconds
+    return seconds.value
   }
 
   func results() async throws -> [CodecResult] {
@@ -74,15 +85,15 @@ struct CodecMeasurement {
   // MARK: Whole blobs
 
   private func encode() async throws -> CodecResult {
-    let seconds = try await quickestRun {
+    let (seconds, floor) = try await quickestRun {
       let encoder = try BlobEncoder(blob, parameters: parameters)
       return (encoder.phases, { _ = encoder.finish() })
     }
-    return result("encode", seconds, parts: parts(), plain: plainSeconds)
+    return result("encode", seconds, parts: parts(floor), plain: floor.plain)
   }
 
   private func identify() async throws -> CodecResult {
-    let seconds = try await quickestRun {
+    let (seconds, floor) = try await quickestRun {
       let identifier = try BlobIdentifier(
         blobByteCount: UInt64(blob.count), parameters: parameters
       ) { offset, bytes in
@@ -93,12 +104,12 @@ struct CodecMeasurement {
       }
       return (identifier.phases, { _ = try identifier.finish() })
     }
-    return result("blob ID", seconds, parts: parts(), plain: plainSeconds)
+    return result("blob ID", seconds, parts: parts(floor), plain: floor.plain)
   }
 
   private func decode(_ name: String, _ indices: Range<Int>) async throws -> CodecResult {
     let slivers = indices.map { encoded.sliver(.primary, SliverIndex(UInt16($0))) }
-    let seconds = try await quickestRun {
+    let (seconds, _) = try await quickestRun {
       let decoder = try BlobDecoder(
         slivers, axis: .primary, metadata: encoded.metadata, check: .skip)
       return (decoder.phases, { _ = try decoder.finish() })
@@ -106,17 +117,18 @@ struct CodecMeasurement {
     return result(name, seconds, parts: CodecResult.Parts())
   }
 
-  /// From making the work to its result.
+  /// From making the work to its result; with the floor of that moment.
   private func quickestRun(
     _ make: () throws -> (phases: [JobPhase], finish: () throws -> Void)
-  ) async throws -> Double {
-    var best = Double.infinity
+  ) async throws -> (seconds: Double, floor: Floor) {
+    var best = (seconds: Double.infinity, floor: Floor(parts: [:], plain: 0))
     for _ in 0..<runs {
       let start = ContinuousClock.now
       let work = try make()
       await walrus.run(work.phases, on: compute)
       try work.finish()
-      best = min(best, (ContinuousClock.now - start) / .seconds(1))
+      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      if seconds < best.seconds { best = (seconds, await sampleFloor()) }
     }
     return best
   }
@@ -166,25 +178,28 @@ struct CodecMeasurement {
 
   private func verify(_ count: Int) async -> CodecResult {
     let slivers = (0..<count).map { encoded.sliver(.primary, SliverIndex(UInt16($0))) }
-    let share = Double(count) / Double(parameters.shardCount)
-    var parts = CodecResult.Parts()
-    parts.rowCode = (floor[.rowCode] ?? 0) * share
-    parts.leaves = (floor[.leaves] ?? 0) * share
-    parts.trees = (floor[.trees] ?? 0) * share / 2
-    return await each(
+    var result = await each(
       count == 1 ? "verify a sliver" : "verify \(count) slivers",
-      bytesEach: sliverByteCount * count, parts: parts
+      bytesEach: sliverByteCount * count
     ) {
       guard Sliver.failures(slivers, against: encoded.metadata).allSatisfy({ $0 == nil }) else {
         preconditionFailure("a good sliver did not pass")
       }
     }
+    // A sliver is a row: its share of the row code, its leaves, and its tree but no column's.
+    let steps = await sampleFloor().parts
+    let share = Double(count) / Double(parameters.shardCount)
+    var parts = CodecResult.Parts()
+    parts.rowCode = (steps[.rowCode] ?? 0) * share
+    parts.leaves = (steps[.leaves] ?? 0) * share
+    parts.trees = (steps[.trees] ?? 0) * share / 2
+    result.compare(with: parts)
+    return result
   }
 
   /// Times something that takes one thread, on all threads at once.
   private func each(
-    _ name: String, bytesEach: Int, parts: CodecResult.Parts = CodecResult.Parts(),
-    _ work: @escaping @Sendable () -> Void
+    _ name: String, bytesEach: Int, _ work: @escaping @Sendable () -> Void
   ) async -> CodecResult {
     let repetitions = 20
     var best = Double.infinity
@@ -196,33 +211,27 @@ struct CodecMeasurement {
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       best = min(best, seconds / Double(repetitions * threads))
     }
-    return result(name, best, bytes: bytesEach, parts: parts)
+    return result(name, best, bytes: bytesEach, parts: CodecResult.Parts())
   }
 
   // MARK: Results
 
-  private func parts() -> CodecResult.Parts {
+  private func parts(_ floor: Floor) -> CodecResult.Parts {
     CodecResult.Parts(
-      columnCode: floor[.columnCode], rowCode: floor[.rowCode], leaves: floor[.leaves],
-      trees: floor[.trees])
+      columnCode: floor.parts[.columnCode], rowCode: floor.parts[.rowCode],
+      leaves: floor.parts[.leaves], trees: floor.parts[.trees])
   }
 
-  /// `parts` and `plain` are of one thread.
   private func result(
     _ operation: String, _ seconds: Double, bytes: Int? = nil, parts: CodecResult.Parts,
     plain: Double? = nil
   ) -> CodecResult {
     let bytes = bytes ?? blob.count
-    let width = Double(threads)
-    let kernels = parts.kernels / width
-    let shared = CodecResult.Parts(
-      columnCode: parts.columnCode.map { $0 / width }, rowCode: parts.rowCode.map { $0 / width },
-      leaves: parts.leaves.map { $0 / width }, trees: parts.trees.map { $0 / width },
-      memory: kernels > 0 ? seconds - kernels : nil)
-    return CodecResult(
+    var result = CodecResult(
       operation: operation, shards: parameters.shardCount, bytes: bytes, threads: threads,
-      seconds: seconds, megabytesPerSecond: Double(bytes) / 1e6 / seconds, parts: shared,
-      ratioToFloor: kernels > 0 ? seconds / kernels : nil,
-      ratioToPlain: plain.map { $0 / width / seconds })
+      seconds: seconds, megabytesPerSecond: Double(bytes) / 1e6 / seconds,
+      ratioToPlain: plain.map { $0 / seconds })
+    result.compare(with: parts)
+    return result
   }
 }

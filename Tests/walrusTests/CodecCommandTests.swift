@@ -106,6 +106,46 @@ import Testing
       "\(peak) bytes, \(baseline) for an empty file, \(encoded) of slivers")
   }
 
+  private struct BenchReport: Decodable {
+    struct Machine: Decodable { let processor: String }
+    struct Result: Decodable {
+      struct Parts: Decodable { let leaves: Double? }
+      let operation: String
+      let shards: Int
+      let bytes: Int
+      let threads: Int
+      let seconds: Double
+      let megabytesPerSecond: Double
+      let parts: Parts
+      let ratioToPlain: Double?
+    }
+    let machine: Machine
+    let level: String
+    let results: [Result]
+  }
+
+  // The 2 MiB are above what four shards hold, and are left out.
+  @Test func `the benchmark says in JSON what it measured on what`() async throws {
+    let outcome = try await WalrusProcess.run([
+      "bench", "codec", "--shards", "4", "--size", "1KiB", "--size", "2MiB", "--runs", "1", "--json",
+    ])
+    #expect(outcome.status == 0)
+    let report = try outcome.json(BenchReport.self)
+    #expect(["scalar", "avx2", "avx512", "gfni"].contains(report.level))
+    #expect(!report.machine.processor.isEmpty)
+    #expect(Set(report.results.map(\.threads)).contains(1))
+    #expect(report.results.allSatisfy { $0.shards == 4 && $0.seconds > 0 })
+    let encode = try #require(report.results.first { $0.operation == "encode" })
+    #expect(encode.bytes == 1024 && encode.megabytesPerSecond > 0)
+    #expect(encode.parts.leaves != nil && encode.ratioToPlain != nil)
+    let operations = [
+      "encode", "blob ID", "decode, nothing lost", "decode, worst loss", "recover a sliver",
+      "recover 16 slivers", "help with a symbol", "help with 16 symbols", "verify a sliver",
+      "verify 4 slivers",
+    ]
+    #expect(report.results.filter { $0.threads == 1 }.map(\.operation) == operations)
+  }
+
   private func named(at level: String) async throws -> WalrusOutcome {
     let folder = try TemporaryFolder()
     let file = try folder.makeFile("f", byteCount: 3000)
