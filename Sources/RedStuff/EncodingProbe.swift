@@ -145,18 +145,19 @@ package enum KernelProbe {
     into repair: inout [UInt8]
   ) {
     let count = bytes.count / (sourceCount * s)
-    var scratch = CodecScratch()
     unsafe repair.withUnsafeMutableBytes { repair in
       unsafe bytes.withUnsafeBytes { bytes in
-        do {
-          let code = try ReedSolomonCode(
-            sourceCount: sourceCount, repairCount: repairCount, levelNumber: level.code.rawValue)
-          try unsafe code.encode(
-            SymbolGrid(bytes, symbolStride: s, codewordStride: sourceCount * s),
-            into: MutableSymbolGrid(repair, symbolStride: s, codewordStride: repairCount * s),
-            symbolByteCount: s, codewordCount: count, scratch: &scratch)
-        } catch {
-          preconditionFailure("encoding a sample: \(error)")
+        ScratchPool.withScratch { scratch in
+          do {
+            let code = try ReedSolomonCode(
+              sourceCount: sourceCount, repairCount: repairCount, levelNumber: level.code.rawValue)
+            try unsafe code.encode(
+              SymbolGrid(bytes, symbolStride: s, codewordStride: sourceCount * s),
+              into: MutableSymbolGrid(repair, symbolStride: s, codewordStride: repairCount * s),
+              symbolByteCount: s, codewordCount: count, scratch: &scratch.codec)
+          } catch {
+            preconditionFailure("encoding a sample: \(error)")
+          }
         }
       }
     }

@@ -22,10 +22,11 @@ extension Sliver {
     let expander = SliverExpander(
       axis: axis, parameters: parameters, symbolByteCount: symbolByteCount)
     let repair = SharedBytes(byteCount: expander.repairByteCount)
-    var codec = CodecScratch()
     unsafe bytes.withUnsafeBufferPointer { buffer in
       guard let line = buffer.baseAddress else { return }
-      unsafe expander.expand(line, lineCount: 1, into: repair.base, codec: &codec)
+      ScratchPool.withScratch {
+        unsafe expander.expand(line, lineCount: 1, into: repair.base, codec: &$0.codec)
+      }
     }
     return ExpandedSliver(
       sliver: self, shardCount: parameters.shardCount,

@@ -159,16 +159,17 @@ extension Sliver {
     _ received: ReceivedSymbols, _ plan: DecodePlan, _ symbolByteCount: Int, sliverCount: Int,
     into bytes: UnsafeMutableRawBufferPointer
   ) {
-    var codec = CodecScratch()
-    do {
-      try unsafe plan.decode(
-        received,
-        into: MutableSymbolGrid(
-          bytes, symbolStride: symbolByteCount,
-          codewordStride: plan.present.count * symbolByteCount),
-        symbolByteCount: symbolByteCount, codewordCount: sliverCount, scratch: &codec)
-    } catch {
-      preconditionFailure("decoding \(sliverCount) checked slivers: \(error)")
+    ScratchPool.withScratch { scratch in
+      do {
+        try unsafe plan.decode(
+          received,
+          into: MutableSymbolGrid(
+            bytes, symbolStride: symbolByteCount,
+            codewordStride: plan.present.count * symbolByteCount),
+          symbolByteCount: symbolByteCount, codewordCount: sliverCount, scratch: &scratch.codec)
+      } catch {
+        preconditionFailure("decoding \(sliverCount) checked slivers: \(error)")
+      }
     }
   }
 }

@@ -85,11 +85,16 @@ extension Sliver {
   private static func roots(
     _ slivers: [Sliver], axis: SliverAxis, metadata: VerifiedBlobMetadata
   ) -> [Digest] {
+    ScratchPool.withScratch { roots(slivers, axis: axis, metadata: metadata, scratch: $0) }
+  }
+
+  private static func roots(
+    _ slivers: [Sliver], axis: SliverAxis, metadata: VerifiedBlobMetadata, scratch: JobScratch
+  ) -> [Digest] {
     let s = metadata.symbolByteCount
     let expander = SliverExpander(
       axis: axis, parameters: metadata.parameters, symbolByteCount: s)
     let perBatch = JobSizes.rowsPerJob(symbolByteCount: s)
-    let scratch = JobScratch()
     let lines = unsafe scratch.lines.reserve(
       min(perBatch, slivers.count) * expander.lineByteCount)
     var roots: [Digest] = []

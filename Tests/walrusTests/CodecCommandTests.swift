@@ -127,7 +127,8 @@ import Testing
   // The 2 MiB are above what four shards hold, and are left out.
   @Test func `the benchmark says in JSON what it measured on what`() async throws {
     let outcome = try await WalrusProcess.run([
-      "bench", "codec", "--shards", "4", "--size", "1KiB", "--size", "2MiB", "--runs", "1", "--json",
+      "bench", "codec", "--shards", "4", "--size", "1KiB", "--size", "2MiB", "--runs", "1",
+      "--json",
     ])
     #expect(outcome.status == 0)
     let report = try outcome.json(BenchReport.self)
