@@ -19,8 +19,8 @@ package final class BlobIdentifier: Sendable {
 
   /// Wider strips gain nothing: reading, transforms and hashes are at their full speed.
   static let stripByteCountTarget = 4096
-  /// What the strips of all symbols may take together. With many shards they get narrower, until
-  /// reading them costs as much as hashing: this is what a thousand shards need for 900 bytes.
+  /// What the strips of all symbols may take together. With many shards they get narrower, down to
+  /// where reading them in pieces begins to cost: a thousand shards have strips of some 900 bytes.
   static let matrixByteCountTarget = 600 << 20
   /// Hash states can only wait between whole blocks of the hash; the code needs 64.
   static let stripByteAlignment = 128

@@ -96,9 +96,6 @@ enum JobSizes {
   static let rowBytes = 1024
   /// Above this, more rows would only make jobs scarce.
   static let rowCountMax = 32
-  /// Trees that go up together: enough for all hash lanes even near the root, few enough that
-  /// their leaves stay in the second-level cache.
-  static let treeCount = 8
 
   static func columnsPerJob(symbolByteCount: Int) -> Int {
     max(1, columnBytes / symbolByteCount)

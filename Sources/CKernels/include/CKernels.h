@@ -4,9 +4,10 @@
 // BLAKE2b in lanes, CRC32C. Each exists for several CPU levels; the scalar one is the twin that
 // defines the result, and every other must give the same bytes.
 //
-// Nothing here but ck_pages_allocate allocates, and nothing keeps a pointer. Pointers need no alignment. Sizes are in bytes unless
-// the name says otherwise. Every function may be called from several threads at once as long as
-// what one call writes is not touched by another. Arguments are trusted: callers check them.
+// Nothing here but ck_pages_allocate allocates, and nothing keeps a pointer. Pointers need no
+// alignment. Sizes are in bytes unless the name says otherwise. Every function may be called from
+// several threads at once as long as what one call writes is not touched by another. Arguments are
+// trusted: callers check them.
 
 #ifndef CKERNELS_H
 #define CKERNELS_H
