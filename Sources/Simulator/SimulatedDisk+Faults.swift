@@ -23,19 +23,37 @@ package enum CrashSurvival: Equatable, Sendable, CaseIterable {
 }
 
 extension SimulatedDisk {
-  /// Operations so far; the next one has this number.
-  package var operationCount: Int { state.withLock { $0.operationCount } }
+  /// Operations so far; the next one has this number. Those of an index that shares the power count.
+  package var operationCount: Int { ledger.count }
 
   package func schedule(_ fault: DiskFault, atOperation number: Int) {
-    state.withLock { $0.faults[number] = fault }
+    ledger.schedule(fault, atOperation: number)
   }
 
-  package var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
+  /// The operation that met the newest scheduled fault.
+  package var lastFault: (number: Int, name: String)? { ledger.lastFault }
+
+  /// From now on remembers what the operations are.
+  package func keepOperationNames() { ledger.keepNames() }
+  package var operationNames: [String] { ledger.names }
+
+  package var hasCrashed: Bool { ledger.hasCrashed }
+
+  /// From now on nothing happens until `restart`.
+  package func cutPower() { ledger.cutPower() }
+
+  /// What goes wrong from now on, for whatever is not finished yet.
+  package func setTrouble(_ trouble: DiskTrouble) { state.withLock { $0.trouble = trouble } }
+  package var trouble: DiskTrouble { state.withLock { $0.trouble } }
 
   /// Whether writes that need space find none.
-  package func setFull(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
-  package func setSyncsFail(_ fails: Bool) { state.withLock { $0.syncsFail = fails } }
-  package func setReadsFail(_ fails: Bool) { state.withLock { $0.readsFail = fails } }
+  package func setFull(_ isFull: Bool) { state.withLock { $0.trouble.isFull = isFull } }
+  package func setSyncsFail(_ fails: Bool) {
+    state.withLock { $0.trouble.syncFailureRate = fails ? 1 : 0 }
+  }
+  package func setReadsFail(_ fails: Bool) {
+    state.withLock { $0.trouble.readFailureRate = fails ? 1 : 0 }
+  }
 
   /// Reads that touch `range` of the file fail from now on.
   package func setUnreadable(_ range: Range<Int>, of name: String) {
@@ -55,6 +73,7 @@ extension SimulatedDisk {
       }
     }
     state.withLock { state in
+      state.settleWrites(randomness) { _ in true }
       for change in state.unsyncedChanges where survives() {
         switch change {
         case .link(let name, let inode): state.durableNames[name] = inode
@@ -74,10 +93,10 @@ extension SimulatedDisk {
         }
         state.inodes[number]?.crash(randomness, survives: survives)
       }
-      state.faults = [:]
-      state.hasCrashed = false
       state.generation += 1
     }
+    ledger.restart()
+    record(event: "restart", 0)
   }
 
   /// Flips bits of one byte, now and for ever.
@@ -118,33 +137,4 @@ extension SimulatedDisk {
 
   /// Names of all files now, without any operation.
   package var names: [String] { state.withLock { $0.names.keys.sorted() } }
-}
-
-extension SimulatedDisk.Inode {
-  /// Goes back to what is durable, except where an unsynced sector survives.
-  fileprivate mutating func crash(_ randomness: SeededRandomness, survives: () -> Bool) {
-    let sector = SimulatedDisk.sectorByteCount
-    // The size may be the old one, the new one, or one between; what is behind the new end is gone.
-    var count = durableByteCount
-    if survives() {
-      let low = min(durableByteCount, bytes.count)
-      let high = max(durableByteCount, bytes.count)
-      count = survives() ? bytes.count : low + randomness.number(below: high - low + 1)
-    }
-    var image = bytes
-    if image.count < max(count, durableByteCount) {
-      image.append(
-        contentsOf: [UInt8](repeating: 0, count: max(count, durableByteCount) - image.count))
-    }
-    for (number, old) in undo.sorted(by: { $0.key < $1.key }) {
-      // A sector that a failed sync gave up was never written.
-      if !forsaken.contains(number), survives() { continue }
-      let range = number * sector..<min((number + 1) * sector, image.count)
-      for (position, offset) in range.enumerated() {
-        image[offset] = position < old.count ? old[position] : 0
-      }
-    }
-    image.removeLast(image.count - count)
-    self = SimulatedDisk.Inode(bytes: image, durableByteCount: count)
-  }
 }

@@ -5,6 +5,9 @@
 // A crash keeps any subset of the 512-byte sectors and of the directory changes that were not synced
 // (SimulatedDisk+Faults.swift says how to ask for one, and for other trouble). After a failed sync
 // its sectors read back well and look clean, but later syncs do not save them: so real kernels do.
+//
+// With a clock every operation takes its time and happens at the end of it. What is under way when
+// the power goes, or when its process ends (FencedDisk.swift), does not happen; a write may be torn.
 
 internal import Synchronization
 package import World
@@ -12,20 +15,18 @@ package import World
 package final class SimulatedDisk: Disk {
   package static let sectorByteCount = 512
 
-  /// One file, whatever its names are.
-  struct Inode {
-    var bytes: [UInt8] = []
-    /// Sectors that differ from what is durable, and what is durable there (nil: behind its end).
-    var undo: [Int: [UInt8]] = [:]
-    /// Of those, the ones that a failed sync marked clean.
-    var forsaken: Set<Int> = []
-    var durableByteCount = 0
-  }
-
   enum DirectoryChange {
     case link(String, Int)
     case unlink(String)
     case rename(String, to: String, Int)
+  }
+
+  /// A write that was asked for and has not happened yet.
+  struct PendingWrite {
+    var life: ProcessLife?
+    var inode: Int
+    var bytes: [UInt8]
+    var offset: Int
   }
 
   struct State {
@@ -35,31 +36,41 @@ package final class SimulatedDisk: Disk {
     var durableNames: [String: Int] = [:]
     var unsyncedChanges: [DirectoryChange] = []
     var capacityByteCount: Int
-    var operationCount = 0
-    var faults: [Int: DiskFault] = [:]
-    var isFull = false
-    var syncsFail = false
-    var readsFail = false
+    var trouble = DiskTrouble()
     var unreadable: [Int: [Range<Int>]] = [:]
-    var hasCrashed = false
     /// Grows with each crash: handles from before do not work afterwards.
     var generation = 0
+    var pending: [UInt64: PendingWrite] = [:]
+    var nextPending: UInt64 = 0
   }
 
+  /// What survives, and which part of a torn write is done.
   let randomness: SeededRandomness
+  /// Whether trouble happens; apart, so that latencies do not change what survives.
+  let dice: SeededRandomness
+  let ledger = OperationLedger()
   let state: Mutex<State>
+  private let latency: SeamLatency?
+  private let trace: Trace?
 
-  package init(seed: UInt64, capacityByteCount: Int = 1 << 40) {
+  /// Without a clock operations take no time, only a turn.
+  package init(
+    seed: UInt64, capacityByteCount: Int = 1 << 40, clock: (any Clock)? = nil, trace: Trace? = nil
+  ) {
     randomness = SeededRandomness(seed: seed)
+    dice = SeededRandomness(seed: seed ^ 0xD1CE)
+    latency = clock.map { SeamLatency(clock: $0, dice: SeededRandomness(seed: seed ^ 0x71CC)) }
     state = Mutex(State(capacityByteCount: capacityByteCount))
+    self.trace = trace
   }
 
   package func files() async throws(DiskError) -> [String] {
-    try await perform("list", file: "") { state throws(DiskError) in state.names.keys.sorted() }
+    try await perform(DiskOperation(.list)) { state throws(DiskError) in state.names.keys.sorted() }
   }
 
   package func open(_ name: String) async throws(DiskError) -> any DiskFile {
-    let (inode, generation) = try await perform("open", file: name) { state throws(DiskError) in
+    let (inode, generation) = try await perform(DiskOperation(.open, name)) {
+      state throws(DiskError) in
       guard let inode = state.names[name] else { throw .notFound(file: name) }
       return (inode, state.generation)
     }
@@ -67,9 +78,10 @@ package final class SimulatedDisk: Disk {
   }
 
   package func create(_ name: String) async throws(DiskError) -> any DiskFile {
-    let (inode, generation) = try await perform("create", file: name) { state throws(DiskError) in
+    let (inode, generation) = try await perform(DiskOperation(.create, name)) {
+      state throws(DiskError) in
       guard state.names[name] == nil else { throw .alreadyExists(file: name) }
-      if state.isFull { throw .full(file: name) }
+      if state.trouble.isFull { throw .full(file: name) }
       let inode = state.nextInode
       state.nextInode += 1
       state.inodes[inode] = Inode()
@@ -81,14 +93,14 @@ package final class SimulatedDisk: Disk {
   }
 
   package func remove(_ name: String) async throws(DiskError) {
-    try await perform("remove", file: name) { state throws(DiskError) in
+    try await perform(DiskOperation(.remove, name)) { state throws(DiskError) in
       guard state.names.removeValue(forKey: name) != nil else { throw .notFound(file: name) }
       state.unsyncedChanges.append(.unlink(name))
     }
   }
 
   package func rename(_ name: String, to newName: String) async throws(DiskError) {
-    try await perform("rename", file: name) { state throws(DiskError) in
+    try await perform(DiskOperation(.rename, name)) { state throws(DiskError) in
       guard let inode = state.names.removeValue(forKey: name) else { throw .notFound(file: name) }
       state.names[newName] = inode
       state.unsyncedChanges.append(.rename(name, to: newName, inode))
@@ -96,55 +108,108 @@ package final class SimulatedDisk: Disk {
   }
 
   package func syncDirectory() async throws(DiskError) {
-    try await perform("syncDirectory", file: "") { state throws(DiskError) in
-      if state.syncsFail { throw .failed(file: "", operation: "sync", code: 5) }
+    try await perform(DiskOperation(.syncDirectory)) { state throws(DiskError) in
       state.durableNames = state.names
       state.unsyncedChanges = []
     }
   }
 
   package func space() async throws(DiskError) -> DiskSpace {
-    let (free, total) = state.withLock { state in
-      (
-        state.isFull ? 0 : max(0, state.capacityByteCount - state.usedByteCount),
-        state.capacityByteCount
-      )
+    try await perform(DiskOperation(.space)) { state throws(DiskError) in
+      let free = max(0, state.capacityByteCount - state.usedByteCount)
+      return DiskSpace(
+        freeByteCount: state.trouble.isFull ? 0 : free, totalByteCount: state.capacityByteCount)
     }
-    return DiskSpace(freeByteCount: free, totalByteCount: total)
   }
 
-  /// Counts the operation, lets its fault happen, and else does it.
+  /// Waits as long as the operation takes, lets happen what goes wrong with it, and else does it.
   ///
-  /// `partly` is what a crash or a full drive in the middle of it leaves done.
+  /// `partly` is what a crash, an error or a full drive in the middle of it leaves done.
   func perform<Value: Sendable>(
-    _ operation: String, file: String, generation: Int? = nil,
+    _ operation: DiskOperation, generation: Int? = nil, write: PendingWrite? = nil,
     partly: ((inout State) -> Void)? = nil,
     _ body: (inout State) throws(DiskError) -> Value
   ) async throws(DiskError) -> Value {
-    // A place where others may go on, as with a real drive.
-    await Task.yield()
-    let result: Result<Value, DiskError> = state.withLock { state in
-      guard !state.hasCrashed, generation == nil || generation == state.generation else {
-        return .failure(.failed(file: file, operation: operation, code: 5))
+    let life = SeamOwner.life
+    let (arrival, ticket) = state.withLock { state in
+      state.settleDeadWrites(randomness)
+      let ticket = state.nextPending
+      if var write {
+        write.life = life
+        state.nextPending += 1
+        state.pending[ticket] = write
       }
-      let fault = state.faults.removeValue(forKey: state.operationCount)
-      state.operationCount += 1
-      switch fault {
-      case .crash:
+      return (generation ?? state.generation, ticket)
+    }
+    await wait(for: operation)
+    let result: Result<Value, DiskError> = state.withLock { state in
+      state.settleDeadWrites(randomness)
+      if write != nil { state.pending[ticket] = nil }
+      let refusal = DiskError.failed(file: operation.file, operation: operation.name, code: 5)
+      guard !ledger.hasCrashed, arrival == state.generation, life?.isAlive ?? true else {
+        return .failure(refusal)
+      }
+      switch ledger.begin(operation.text) {
+      case .crash, .failure:
         partly?(&state)
-        state.hasCrashed = true
-        return .failure(.failed(file: file, operation: operation, code: 5))
+        return .failure(refusal)
       case .full:
         partly?(&state)
-        return .failure(.full(file: file))
-      case .failure:
-        partly?(&state)
-        return .failure(.failed(file: file, operation: operation, code: 5))
-      case nil:
-        do throws(DiskError) { return .success(try body(&state)) } catch { return .failure(error) }
+        return .failure(.full(file: operation.file))
+      case nil: break
       }
+      if let code = failureCode(of: operation.kind, state.trouble) {
+        partly?(&state)
+        return .failure(.failed(file: operation.file, operation: operation.name, code: code))
+      }
+      do throws(DiskError) { return .success(try body(&state)) } catch { return .failure(error) }
     }
+    record(operation, result)
     return try result.get()
+  }
+
+  private func wait(for operation: DiskOperation) async {
+    guard let latency else {
+      // A place where others may go on, as with a real drive.
+      await Task.yield()
+      return
+    }
+    await latency.wait(
+      baseMicroseconds: operation.kind.latencyMicroseconds, byteCount: operation.byteCount
+    ) {
+      state.withLock { ($0.trouble.slowness, $0.trouble.stalledUntil) }
+    }
+  }
+
+  /// The system's error number if the drive's trouble strikes this operation.
+  private func failureCode(of kind: DiskOperation.Kind, _ trouble: DiskTrouble) -> Int32? {
+    let (inputOutput, tooManyFiles): (Int32, Int32) = (5, 24)
+    switch kind {
+    case .read: return dice.happens(trouble.readFailureRate) ? inputOutput : nil
+    case .sync, .syncDirectory: return dice.happens(trouble.syncFailureRate) ? inputOutput : nil
+    case .list, .open:
+      guard dice.happens(trouble.openFailureRate) else { return nil }
+      return dice.next() & 1 == 0 ? inputOutput : tooManyFiles
+    case .size, .space: return dice.happens(trouble.openFailureRate) ? inputOutput : nil
+    case .write, .truncate, .create, .remove, .rename:
+      return dice.happens(trouble.writeFailureRate) ? inputOutput : nil
+    }
+  }
+
+  private func record<Value>(_ operation: DiskOperation, _ result: Result<Value, DiskError>) {
+    guard let trace else { return }
+    let error: DiskError? = if case .failure(let error) = result { error } else { nil }
+    trace.record(
+      .disk, operation.hash(error), "\(operation.text): \(error.map { "\($0)" } ?? "done")")
+  }
+
+  /// Something that happened to the drive without being asked for.
+  func record(event name: String, _ number: Int) {
+    guard let trace else { return }
+    var hash = EventHash()
+    hash.add(name)
+    hash.add(number)
+    trace.record(.disk, hash.value, "\(name) \(number)")
   }
 }
 
@@ -154,121 +219,22 @@ extension SimulatedDisk.State {
     Set(names.values).union(durableNames.values)
       .reduce(0) { $0 + (inodes[$1]?.bytes.count ?? 0) }
   }
-}
 
-extension SimulatedDisk.Inode {
-  private static var sector: Int { SimulatedDisk.sectorByteCount }
+  /// What dead processes were writing happens in part or not at all, before anyone else does
+  /// anything: nobody can tell this moment from that of their death.
+  mutating func settleDeadWrites(_ randomness: SeededRandomness) {
+    guard !pending.isEmpty else { return }
+    settleWrites(randomness) { $0.life.map { !$0.isAlive } ?? false }
+  }
 
-  /// Remembers what is durable in the sectors of `range` before they change.
-  private mutating func touch(_ range: Range<Int>) {
-    guard !range.isEmpty else { return }
-    for number in range.lowerBound / Self.sector...(range.upperBound - 1) / Self.sector {
-      forsaken.remove(number)
-      guard undo[number] == nil else { continue }
-      let start = number * Self.sector
-      let end = min(start + Self.sector, durableByteCount, bytes.count)
-      undo[number] = start < end ? Array(bytes[start..<end]) : []
+  /// Ends the writes under way that `isOver`.
+  mutating func settleWrites(
+    _ randomness: SeededRandomness, _ isOver: (SimulatedDisk.PendingWrite) -> Bool
+  ) {
+    for (ticket, write) in pending.sorted(by: { $0.key < $1.key }) where isOver(write) {
+      pending[ticket] = nil
+      guard randomness.next() & 1 == 0 else { continue }
+      inodes[write.inode]?.tear(write.bytes, at: write.offset, randomness)
     }
-  }
-
-  mutating func write(_ new: [UInt8], at offset: Int) {
-    touch(offset..<offset + new.count)
-    if bytes.count < offset + new.count {
-      bytes.append(contentsOf: [UInt8](repeating: 0, count: offset + new.count - bytes.count))
-    }
-    bytes.replaceSubrange(offset..<offset + new.count, with: new)
-  }
-
-  mutating func truncate(to count: Int) {
-    touch(min(count, bytes.count)..<max(count, bytes.count))
-    if count < bytes.count {
-      bytes.removeLast(bytes.count - count)
-    } else {
-      bytes.append(contentsOf: [UInt8](repeating: 0, count: count - bytes.count))
-    }
-  }
-
-  mutating func sync() {
-    undo = undo.filter { forsaken.contains($0.key) }
-    durableByteCount = bytes.count
-  }
-
-  /// A sync that failed: what was dirty looks clean from now on.
-  mutating func failSync() { forsaken.formUnion(undo.keys) }
-}
-
-private final class SimulatedFile: DiskFile {
-  let name: String
-  private let disk: SimulatedDisk
-  private let inode: Int
-  private let generation: Int
-
-  init(disk: SimulatedDisk, name: String, inode: Int, generation: Int) {
-    self.disk = disk
-    self.name = name
-    self.inode = inode
-    self.generation = generation
-  }
-
-  func byteCount() async throws(DiskError) -> Int {
-    try await perform("size") { state throws(DiskError) in
-      state.inodes[self.inode]?.bytes.count ?? 0
-    }
-  }
-
-  func read(at offset: Int, count: Int) async throws(DiskError) -> [UInt8] {
-    let name = name
-    return try await perform("read") { state throws(DiskError) in
-      let bytes = state.inodes[self.inode]?.bytes ?? []
-      guard offset >= 0, count >= 0, offset <= bytes.count, count <= bytes.count - offset else {
-        throw .endOfFile(file: name, offset: offset, count: count)
-      }
-      let range = offset..<offset + count
-      if state.readsFail || state.unreadable[self.inode]?.contains(where: range.overlaps) == true {
-        throw .failed(file: name, operation: "read", code: 5)
-      }
-      return Array(bytes[range])
-    }
-  }
-
-  func write(_ buffers: [[UInt8]], at offset: Int) async throws(DiskError) {
-    let (name, bytes) = (name, Array(buffers.joined()))
-    let part = disk.randomness.number(below: bytes.count + 1)
-    try await perform(
-      "write", partly: { $0.inodes[self.inode]?.write(Array(bytes[..<part]), at: offset) }
-    ) { state throws(DiskError) in
-      let growth = max(0, offset + bytes.count - (state.inodes[self.inode]?.bytes.count ?? 0))
-      if growth > 0, state.isFull || state.usedByteCount + growth > state.capacityByteCount {
-        state.inodes[self.inode]?.write(Array(bytes[..<part]), at: offset)
-        throw .full(file: name)
-      }
-      state.inodes[self.inode]?.write(bytes, at: offset)
-    }
-  }
-
-  func truncate(to byteCount: Int) async throws(DiskError) {
-    try await perform("truncate") { state throws(DiskError) in
-      state.inodes[self.inode]?.truncate(to: byteCount)
-    }
-  }
-
-  func sync() async throws(DiskError) {
-    let name = name
-    try await perform("sync", partly: { $0.inodes[self.inode]?.failSync() }) {
-      state throws(DiskError) in
-      if state.syncsFail {
-        state.inodes[self.inode]?.failSync()
-        throw .failed(file: name, operation: "sync", code: 5)
-      }
-      state.inodes[self.inode]?.sync()
-    }
-  }
-
-  private func perform<Value: Sendable>(
-    _ operation: String, partly: ((inout SimulatedDisk.State) -> Void)? = nil,
-    _ body: (inout SimulatedDisk.State) throws(DiskError) -> Value
-  ) async throws(DiskError) -> Value {
-    try await disk.perform(
-      operation, file: name, generation: generation, partly: partly, body)
   }
 }

@@ -1,6 +1,7 @@
 // SimulatedIndex.swift
 //
 // An ordered map in memory that does at a crash what an index may do: lose its newest batches.
+// SimulatedIndex+Faults.swift says what else can go wrong with it.
 
 internal import Synchronization
 package import World
@@ -9,13 +10,14 @@ package final class SimulatedIndex: Index {
   /// Older batches count as durable, as they would be after a checkpoint.
   static let undoCountMax = 64
 
-  private struct State {
+  struct State {
     var keys: [[UInt8]] = []
     var values: [[UInt8]: [UInt8]] = [:]
     /// What each of the newest batches replaced, oldest batch first; nil: the key was not there.
     var undo: [[([UInt8], [UInt8]?)]] = []
-    var operationCount = 0
-    var failingOperation: Int?
+    var trouble = IndexTrouble()
+    /// Grows when what is under way must not happen any more.
+    var generation = 0
 
     mutating func set(_ value: [UInt8]?, for key: [UInt8]) {
       let position = position(of: key)
@@ -35,22 +37,58 @@ package final class SimulatedIndex: Index {
       }
       return low
     }
+
+    mutating func apply(_ changes: [IndexChange]) {
+      var undo: [([UInt8], [UInt8]?)] = []
+      for change in changes {
+        switch change {
+        case .set(let key, let value):
+          undo.append((key, values[key]))
+          set(value, for: key)
+        case .remove(let key):
+          undo.append((key, values[key]))
+          set(nil, for: key)
+        }
+      }
+      self.undo.append(undo)
+      if self.undo.count > SimulatedIndex.undoCountMax { self.undo.removeFirst() }
+    }
+
+    mutating func replaceAll(by entries: [IndexEntry]) {
+      keys = entries.map(\.key)
+      values = [:]
+      for entry in entries { values[entry.key] = entry.value }
+      undo = []
+    }
   }
 
-  private let state = Mutex(State())
+  enum Kind: String { case values, entries, apply, removeAll }
 
-  package init() {}
+  let state = Mutex(State())
+  let ledger: OperationLedger
+  let dice: SeededRandomness
+  private let latency: SeamLatency?
+  private let trace: Trace?
+
+  /// With a drive, the operations of both are counted together, and the power goes for both.
+  package init(
+    seed: UInt64 = 0, clock: (any Clock)? = nil, trace: Trace? = nil,
+    besides disk: SimulatedDisk? = nil
+  ) {
+    ledger = disk?.ledger ?? OperationLedger()
+    dice = SeededRandomness(seed: seed ^ 0xD1CE)
+    latency = clock.map { SeamLatency(clock: $0, dice: SeededRandomness(seed: seed ^ 0x71CC)) }
+    self.trace = trace
+  }
 
   package func values(for keys: [[UInt8]]) async throws(IndexError) -> [[UInt8]?] {
-    try begin()
-    return state.withLock { state in keys.map { state.values[$0] } }
+    try await perform(.values, count: keys.count) { state in keys.map { state.values[$0] } }
   }
 
   package func entries(from lower: [UInt8], below upper: [UInt8], limit: Int)
     async throws(IndexError) -> [IndexEntry]
   {
-    try begin()
-    return state.withLock { state in
+    try await perform(.entries, count: limit) { state in
       var entries: [IndexEntry] = []
       var position = state.position(of: lower)
       while position < state.keys.count, entries.count < limit {
@@ -64,63 +102,65 @@ package final class SimulatedIndex: Index {
   }
 
   package func apply(_ changes: [IndexChange]) async throws(IndexError) {
-    try begin()
-    state.withLock { state in
-      var undo: [([UInt8], [UInt8]?)] = []
-      for change in changes {
-        switch change {
-        case .set(let key, let value):
-          undo.append((key, state.values[key]))
-          state.set(value, for: key)
-        case .remove(let key):
-          undo.append((key, state.values[key]))
-          state.set(nil, for: key)
-        }
-      }
-      state.undo.append(undo)
-      if state.undo.count > Self.undoCountMax { state.undo.removeFirst() }
+    let needsSpace = changes.contains { if case .set = $0 { true } else { false } }
+    try await perform(.apply, count: changes.count, needsSpace: needsSpace) { state in
+      state.apply(changes)
     }
   }
 
   package func removeAll() async throws(IndexError) {
-    try begin()
-    state.withLock { state in
-      state.keys = []
-      state.values = [:]
-      state.undo = []
-    }
+    try await perform(.removeAll, count: 0) { state in state.replaceAll(by: []) }
   }
 
-  /// Loses the newest `batchCount` batches, as a crash would.
-  package func crash(losing batchCount: Int) {
-    state.withLock { state in
-      for _ in 0..<min(batchCount, state.undo.count) {
-        for (key, value) in state.undo.removeLast().reversed() { state.set(value, for: key) }
+  private func perform<Value: Sendable>(
+    _ kind: Kind, count: Int, needsSpace: Bool = false, _ body: (inout State) -> Value
+  ) async throws(IndexError) -> Value {
+    let life = SeamOwner.life
+    let arrival = state.withLock { $0.generation }
+    if let latency {
+      await latency.wait(baseMicroseconds: kind == .apply ? 20 : 4, byteCount: 0) {
+        state.withLock { ($0.trouble.slowness, $0.trouble.stalledUntil) }
       }
-      state.undo = []
     }
+    let result: Result<Value, IndexError> = state.withLock { state in
+      guard !ledger.hasCrashed, arrival == state.generation, life?.isAlive ?? true else {
+        return .failure(IndexError("the simulated index is gone"))
+      }
+      if let fault = ledger.begin("index \(kind.rawValue) \(count)") {
+        // Whoever hears of an error does not know whether the batch was applied before it.
+        if fault != .full, kind == .apply, dice.next() & 1 == 0 { _ = body(&state) }
+        return .failure(IndexError("the simulated index failed as told"))
+      }
+      let isRead = kind == .values || kind == .entries
+      if dice.happens(isRead ? state.trouble.readFailureRate : state.trouble.writeFailureRate) {
+        if kind == .apply, dice.next() & 1 == 0 { _ = body(&state) }
+        return .failure(IndexError("the simulated index failed"))
+      }
+      if needsSpace, state.trouble.isFull {
+        return .failure(IndexError("the simulated index found no space"))
+      }
+      return .success(body(&state))
+    }
+    record(kind, count: count, result)
+    return try result.get()
   }
 
-  /// How many of the newest batches a crash may lose.
-  package var losableBatchCount: Int { state.withLock { $0.undo.count } }
-
-  /// Lets one later operation fail, counted from now; 0 is the next.
-  package func failOperation(after count: Int) {
-    state.withLock { $0.failingOperation = $0.operationCount + count }
+  private func record<Value>(_ kind: Kind, count: Int, _ result: Result<Value, IndexError>) {
+    guard let trace else { return }
+    let error: IndexError? = if case .failure(let error) = result { error } else { nil }
+    var hash = EventHash()
+    hash.add(kind.rawValue)
+    hash.add(count)
+    hash.add(error?.message ?? "")
+    trace.record(.index, hash.value, "\(kind.rawValue) \(count): \(error?.message ?? "done")")
   }
 
-  /// All entries, for comparing.
-  package var contents: [IndexEntry] {
-    state.withLock { state in
-      state.keys.map { IndexEntry(key: $0, value: state.values[$0] ?? []) }
-    }
-  }
-
-  private func begin() throws(IndexError) {
-    let fails = state.withLock { state in
-      defer { state.operationCount += 1 }
-      return state.operationCount == state.failingOperation
-    }
-    if fails { throw IndexError("the simulated index failed as told") }
+  /// Something that happened to the index without being asked for.
+  func record(event name: String, _ number: Int) {
+    guard let trace else { return }
+    var hash = EventHash()
+    hash.add(name)
+    hash.add(number)
+    trace.record(.index, hash.value, "\(name) \(number)")
   }
 }

@@ -50,7 +50,8 @@ import World
     let store = try await drive.open()
     try await store.put([sliverRecord(sliverKey(1, 0))])
     let before = drive.disk.contents(of: drive.segments[0])
-    drive.disk.schedule(.full, atOperation: drive.disk.operationCount)
+    // The store asks for the space first.
+    drive.disk.schedule(.full, atOperation: drive.disk.operationCount + 1)
     let error = await storeError { try await store.put([sliverRecord(sliverKey(1, 1))]) }
     #expect(error.map { if case .full = $0 { true } else { false } } == true)
     #expect(drive.disk.contents(of: drive.segments[0]) == before)
