@@ -119,7 +119,7 @@ let package = Package(
         "RedStuff", "Cluster", "World", "Routing", "SliverStore", "ControlPlane", "StorageNode",
         "BlobClient", "Simulator", logging,
       ]),
-    tests("SimulatorTests", ["RedStuff", "Cluster", "World", "Simulator"]),
+    tests("SimulatorTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(
       "DriversTests",
       [

@@ -1,8 +1,8 @@
 // SimulatedTransport.swift
 //
-// A network without sockets: every request and every answer passes through the codec's real bytes,
-// so that whatever cannot be said over HTTP cannot be said here either. Each node can be made to
-// fail in the ways a peer fails.
+// A network without sockets for scripted tests: a node answers in its caller's task, and can be made
+// to fail in the ways a peer fails. Messages pass through their real bytes (SimulatedWire.swift);
+// what draws its faults from dice is SimulatedNetwork.
 //
 // A fault is looked up when a request arrives; changing it does not touch requests under way.
 
@@ -110,42 +110,16 @@ package final class SimulatedTransport: Transport {
       $0.traffic[node, default: Traffic()].requestCount += 1
       $0.traffic[node, default: Traffic()].requestByteCount += wire.wireByteCount
     }
-    var answer = await answer(of: service, to: wire, deadline: deadline)
+    var answer = await codec.serve(wire, with: service, deadline: deadline).answer
     if fault == .answerLost { throw try await noAnswer(until: deadline) }
     state.withLock { $0.traffic[node, default: Traffic()].answerByteCount += answer.wireByteCount }
-    if fault == .answerFlipped { flipBit(of: &answer) }
-    if fault == .answerTruncated { answer.body.removeLast((answer.body.count + 1) / 2) }
-    do {
-      return try codec.decode(answer, to: request)
-    } catch {
-      throw TransportError.malformedAnswer(node, "\(error)")
-    }
-  }
-
-  /// The far side: what a node's server does with a request.
-  private func answer(of service: any NodeService, to wire: WireRequest, deadline: Instant)
-    async -> WireResponse
-  {
-    let request: NodeRequest
-    do {
-      request = try codec.decode(wire)
-    } catch {
-      // Any request will do: a failure has one form, whatever it answers.
-      return codec.encode(.failure(error), to: .health(detailed: false))
-    }
-    return codec.encode(await service.answer(request, deadline: deadline), to: request)
+    if fault == .answerFlipped { answer.flipBit(randomness) }
+    if fault == .answerTruncated { answer.truncate() }
+    return try codec.understand(answer, to: request, from: node)
   }
 
   private func noAnswer(until deadline: Instant) async throws -> DeadlineExceeded {
     try await clock.sleep(until: deadline)
     return DeadlineExceeded()
-  }
-
-  private func flipBit(of answer: inout WireResponse) {
-    guard !answer.body.isEmpty else {
-      answer.status ^= 1
-      return
-    }
-    answer.body[randomness.number(below: answer.body.count)] ^= 1 << UInt8(randomness.next() & 7)
   }
 }

@@ -20,7 +20,8 @@ package final class VirtualClock: Clock {
     var wallTime: WallTime
     /// What `advance` has moved beyond whole milliseconds of the wall time.
     var wallRestNanoseconds: UInt64 = 0
-    /// By deadline, then by id.
+    /// The first to wake stands last: waking takes it off the end, and a short sleep is put in near
+    /// it. In a simulated run most sleeps are short ones among thousands of long deadlines.
     var sleepers: [Sleeper] = []
     var nextID: UInt64 = 0
     /// Grows with every sleep: shows that somebody is still doing something.
@@ -44,7 +45,7 @@ package final class VirtualClock: Clock {
   package var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
   /// The deadline of the next sleeper to wake.
-  package var nextDeadline: Instant? { state.withLock { $0.sleepers.first?.deadline } }
+  package var nextDeadline: Instant? { state.withLock { $0.sleepers.last?.deadline } }
 
   /// Moves the wall clock without letting any time pass.
   package func setWallTime(_ wallTime: WallTime) { state.withLock { $0.wallTime = wallTime } }
@@ -58,12 +59,12 @@ package final class VirtualClock: Clock {
   package func advance(to target: Instant) {
     while true {
       let sleeper = state.withLock { state -> Sleeper? in
-        guard let first = state.sleepers.first, first.deadline <= target else {
+        guard let first = state.sleepers.last, first.deadline <= target else {
           state.move(to: target)
           return nil
         }
         state.move(to: first.deadline)
-        return state.sleepers.removeFirst()
+        return state.sleepers.removeLast()
       }
       guard let sleeper else { return }
       sleeper.continuation.resume()
@@ -81,17 +82,17 @@ package final class VirtualClock: Clock {
         let outcome = state.withLock { state -> Result<Void, any Error>? in
           if Task.isCancelled { return .failure(CancellationError()) }
           guard deadline > state.now else { return .success(()) }
-          let position =
-            state.sleepers.firstIndex { $0.deadline > deadline } ?? state.sleepers.endIndex
           state.sleepers.insert(
-            Sleeper(id: id, deadline: deadline, continuation: continuation), at: position)
+            Sleeper(id: id, deadline: deadline, continuation: continuation),
+            at: state.position(of: id, deadline))
           return nil
         }
         if let outcome { continuation.resume(with: outcome) }
       }
     } onCancel: {
       let sleeper = state.withLock { state -> Sleeper? in
-        guard let position = state.sleepers.firstIndex(where: { $0.id == id }) else { return nil }
+        let position = state.position(of: id, deadline)
+        guard position < state.sleepers.count, state.sleepers[position].id == id else { return nil }
         return state.sleepers.remove(at: position)
       }
       sleeper?.continuation.resume(throwing: CancellationError())
@@ -125,6 +126,18 @@ package final class VirtualClock: Clock {
 }
 
 extension VirtualClock.State {
+  /// Where a sleeper stands or would stand.
+  fileprivate func position(of id: UInt64, _ deadline: Instant) -> Int {
+    var lower = 0
+    var upper = sleepers.count
+    while lower < upper {
+      let middle = (lower + upper) / 2
+      let other = sleepers[middle]
+      if (other.deadline, other.id) > (deadline, id) { lower = middle + 1 } else { upper = middle }
+    }
+    return lower
+  }
+
   fileprivate mutating func move(to target: Instant) {
     guard target > now else { return }
     let nanoseconds = (target.nanoseconds - now.nanoseconds) &+ wallRestNanoseconds
