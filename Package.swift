@@ -76,6 +76,12 @@ let package = Package(
       "BlobClient", ["RedStuff", "Cluster", "World", "Routing", "ControlPlane", logging]),
     module("Simulator", ["RedStuff", "Cluster", "World"]),
     module(
+      "Simulation",
+      [
+        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
+        "Simulator", logging,
+      ]),
+    module(
       "Drivers",
       ["RedStuff", "Cluster", "World", logging, grdb, httpTypes, hummingbirdCore, asyncHTTPClient]
         + nio),
@@ -91,6 +97,14 @@ let package = Package(
         "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
         "Drivers", "Gateway", logging, coreMetrics, asyncHTTPClient, argumentParser,
       ] + nio,
+      swiftSettings: strict),
+    // Stands in for system calls; never part of anything that users run.
+    .target(name: "CTripwires"),
+    .executableTarget(
+      name: "walrus-simulate",
+      dependencies: [
+        "CTripwires", "Cluster", "World", "Simulator", "Simulation", argumentParser,
+      ],
       swiftSettings: strict),
 
     .target(name: "RunSeed", path: "Tests/RunSeed", swiftSettings: strict),

@@ -1,0 +1,252 @@
+// Machine.swift
+//
+// A simulated machine with a storage node on it: its drives outlive the process, which starts, stops,
+// crashes and starts again on what the drives kept. The node itself is the production code; only the
+// seams under it are of this world.
+
+import Cluster
+import ControlPlane
+import Logging
+import RedStuff
+import Simulator
+import SliverStore
+import StorageNode
+import Synchronization
+import World
+
+/// What all machines of a run share.
+struct SharedWorld: Sendable {
+  let swarm: Swarm
+  let clock: VirtualClock
+  let trace: Trace
+  let findings: Findings
+  let network: SimulatedNetwork
+  let control: MemoryControlStore
+  let clusterID: ClusterID
+  let committee: Committee
+  /// Where the tasks of a process run, by its name; nil: wherever the run does.
+  let executor: @Sendable (String) -> (any TaskExecutor)?
+
+  var parameters: EncodingParameters { committee.parameters }
+
+  func dice(_ label: String) -> SeededRandomness {
+    SeededRandomness(seed: swarm.seed, label: label)
+  }
+
+  func logger(_ process: String) -> Logger {
+    let trace = trace
+    return Logger(label: process) { _ in SimulatedLog(process: process, trace: trace) }
+  }
+
+  /// A registry on the control store itself: what is really so.
+  var truth: Registry {
+    Registry(store: control, clock: clock, randomness: dice("truth"))
+  }
+}
+
+/// A process's own view of the world: dead with its life.
+struct ProcessSeams: Sendable {
+  let life: ProcessLife
+  let clock: ProcessClock
+  let control: ProcessControlStore
+  let randomness: SeededRandomness
+  let tasks: ProcessTasks
+
+  init(_ name: String, run: Int, in world: SharedWorld) {
+    let dice = world.dice("\(name) run \(run)")
+    life = ProcessLife(name: name)
+    let isSkewed = world.swarm.faults.contains(.clockSkew)
+    clock = ProcessClock(
+      master: world.clock, life: life, trace: world.trace,
+      start: Instant(nanoseconds: UInt64(1 + dice.number(below: 1000)) * 1_000_000_000),
+      drift: isSkewed ? dice.number(in: -500...500) : 0,
+      wallSkew: isSkewed ? .milliseconds(dice.number(in: -5000...5000)) : .zero)
+    control = ProcessControlStore(
+      shared: world.control, life: life, clock: world.clock,
+      randomness: SeededRandomness(seed: dice.next()), trace: world.trace)
+    randomness = SeededRandomness(seed: dice.next())
+    tasks = ProcessTasks(executor: world.executor(name))
+  }
+
+  func registry() -> Registry { Registry(store: control, clock: clock, randomness: randomness) }
+}
+
+final class Machine: Sendable {
+  struct Drive: Sendable {
+    let disk: SimulatedDisk
+    let index: SimulatedIndex
+  }
+
+  struct Process: Sendable {
+    let seams: ProcessSeams
+    let node: StorageNode
+  }
+
+  private struct State {
+    var process: Process?
+    /// Between two states: nobody else may start or stop it.
+    var isChanging = false
+    var runCount = 0
+  }
+
+  let position: Int
+  let member: CommitteeMember
+  let signer: NodeSigner
+  let drives: [Drive]
+  let lies: LyingNode.Habits?
+  private let world: SharedWorld
+  private let dice: SeededRandomness
+  private let state = Mutex(State())
+
+  init(position: Int, signer: NodeSigner, lies: LyingNode.Habits?, in world: SharedWorld) {
+    self.position = position
+    self.signer = signer
+    self.lies = lies
+    self.world = world
+    member = world.committee.members[position]
+    dice = world.dice("machine \(position)")
+    let dice = dice
+    drives = (0..<world.swarm.driveCount).map { _ in
+      let seed = dice.next()
+      return Drive(
+        disk: SimulatedDisk(
+          seed: seed, capacityByteCount: world.swarm.driveCapacityByteCount ?? 1 << 30,
+          clock: world.clock, trace: world.trace),
+        index: SimulatedIndex(seed: seed, clock: world.clock, trace: world.trace))
+    }
+  }
+
+  var name: String { member.name }
+  var process: Process? { state.withLock { $0.process } }
+  var isRunning: Bool { process != nil }
+  /// May lose data or lie.
+  var isFrail: Bool { world.swarm.frailNodes.contains(position) }
+  var place: NetworkPlace { .process(name) }
+
+  /// Makes the drives the node's; once, before its first start.
+  func initialise() async throws {
+    for drive in drives { try await initialise(drive) }
+  }
+
+  func initialise(_ drive: Drive) async throws {
+    try await SliverStore.initialise(
+      disk: drive.disk, clusterID: world.clusterID, node: member.id, randomness: dice)
+  }
+
+  /// Starts the process on what the drives hold. Does nothing if it runs or is being changed.
+  func start() async {
+    guard begin(where: { $0.process == nil }) else { return }
+    let run = state.withLock { state in
+      state.runCount += 1
+      return state.runCount
+    }
+    let seams = ProcessSeams(name, run: run, in: world)
+    world.trace.record(.process, traceValue(1, UInt64(position)), "\(name) starts")
+    var opened: [StorageDrive] = []
+    for (number, drive) in drives.enumerated() {
+      opened.append(await open(drive, number, seams))
+    }
+    let node = StorageNode(
+      configuration: StorageNodeConfiguration(), signer: signer, cluster: world.clusterID,
+      committee: world.committee, drives: opened, registry: seams.registry(), clock: seams.clock,
+      randomness: seams.randomness, compute: ChargedCompute(clock: seams.clock, dice: dice),
+      logger: world.logger(name))
+    seams.tasks.start { [world, name] in
+      do {
+        try await node.run()
+      } catch is CancellationError {
+        // The way it is told to stop.
+      } catch {
+        if seams.life.isAlive {
+          world.findings.add(.nodesStart, "\(name) stopped following the registry: \(error)")
+        }
+      }
+    }
+    seams.tasks.start { await node.compactDrives() }
+    let endpoint = world.network.endpoint(
+      of: seams.life, zone: member.topology.zone, clock: seams.clock)
+    _ = endpoint
+    let service: any NodeService =
+      lies.map {
+        LyingNode(
+          node, habits: $0, signer: signer, cluster: world.clusterID,
+          parameters: world.parameters, clock: seams.clock, randomness: seams.randomness,
+          trace: world.trace)
+      } ?? node
+    world.network.listen(
+      member.id, service: service, life: seams.life, isHonest: lies == nil)
+    end(with: Process(seams: seams, node: node))
+  }
+
+  /// Ends the process as an operator would: out of reach first, then its work, then its drives.
+  func stop() async {
+    guard begin(where: { $0.process != nil }), let process else { return }
+    world.trace.record(.process, traceValue(2, UInt64(position)), "\(name) stops")
+    world.network.unlisten(member.id, life: process.seams.life)
+    await process.seams.tasks.end()
+    await process.node.close()
+    await world.network.end(process.seams.life)
+    process.seams.life.end()
+    end(with: nil)
+  }
+
+  enum Crash: Sendable {
+    /// The process dies; what it wrote is in the system's memory and stays.
+    case killed
+    /// The power goes: anything that was not synced may be gone.
+    case powerLost
+  }
+
+  /// Ends the process at once, wherever it is.
+  func crash(_ crash: Crash) async {
+    guard begin(where: { $0.process != nil }), let process else { return }
+    world.trace.record(.process, traceValue(3, UInt64(position)), "\(name) crashes: \(crash)")
+    process.seams.life.end()
+    if crash == .powerLost { losePower() }
+    process.seams.tasks.close()
+    await world.network.end(process.seams.life)
+    await process.seams.tasks.end()
+    end(with: nil)
+  }
+
+  private func losePower() {
+    for drive in drives {
+      drive.disk.restart(dice.pick(CrashSurvival.allCases) ?? .some)
+      let losable = drive.index.losableBatchCount
+      drive.index.crash(losing: dice.chance(0.3) ? losable : dice.number(in: 0...losable))
+    }
+  }
+
+  private func begin(where isFit: (State) -> Bool) -> Bool {
+    state.withLock { state in
+      guard !state.isChanging, isFit(state) else { return false }
+      state.isChanging = true
+      return true
+    }
+  }
+
+  private func end(with process: Process?) {
+    state.withLock { state in
+      state.process = process
+      state.isChanging = false
+    }
+  }
+
+  private func open(_ drive: Drive, _ number: Int, _ seams: ProcessSeams) async -> StorageDrive {
+    let name = "drive-\(number)"
+    do {
+      let store = try await SliverStore.open(
+        disk: FencedDisk(drive.disk, life: seams.life),
+        index: FencedIndex(drive.index, life: seams.life), clusterID: world.clusterID,
+        node: member.id, randomness: seams.randomness,
+        options: SliverStoreOptions(
+          segmentByteCountMax: world.swarm.segmentByteCountMax,
+          capacityByteCount: world.swarm.driveCapacityByteCount,
+          reserveByteCount: world.swarm.driveCapacityByteCount.map { $0 / 8 } ?? 0))
+      return StorageDrive(name: name, state: .ready(store))
+    } catch {
+      world.trace.record(.process, 4, "\(self.name) cannot open \(name): \(error)")
+      return StorageDrive(name: name, state: .absent("\(error)"))
+    }
+  }
+}

@@ -1,0 +1,137 @@
+// RestChecks.swift
+//
+// What must hold when everything is healed and quiet: what the registry says is what was promised,
+// everything certified can be read, everything confirmed is on its drives byte for byte, and nothing
+// is left of what has ended.
+
+import BlobClient
+import Cluster
+import ControlPlane
+import RedStuff
+import Simulator
+import StorageNode
+import World
+
+struct RestChecks: Sendable {
+  let world: SharedWorld
+  let machines: [Machine]
+  let workload: Workload
+  let confirmations: ConfirmationLog
+
+  private var model: ReferenceModel { workload.model }
+  private var findings: Findings { world.findings }
+
+  private struct Truth {
+    var living: Set<ObjectID> = []
+    var isCertified = false
+  }
+
+  func run(reader: ClientMachine.Process) async {
+    var ended: [BlobID] = []
+    for blob in model.blobs {
+      guard let truth = await truth(of: blob) else { continue }
+      let view = model.view(of: blob, epoch: await workload.epoch())
+      if view.isLiving, !truth.isCertified {
+        findings.add(.registryTruthful, "\(blob) was certified, and the registry says otherwise")
+      }
+      if view.isGone, truth.isCertified {
+        findings.add(.registryTruthful, "\(blob) was deleted, and the registry has it certified")
+      }
+      await read(blob, exists: truth.isCertified, reader)
+      await checkConfirmations(of: blob, truth)
+      if truth.living.isEmpty { ended.append(blob) }
+    }
+    for machine in machines { await checkLeftovers(ended, on: machine) }
+  }
+
+  private func truth(of blob: BlobID) async -> Truth? {
+    do throws(RegistryError) {
+      var truth = Truth()
+      for (registration, _) in try await world.truth.registrations(of: blob)
+      where !registration.hasEnded {
+        truth.living.insert(registration.object)
+        if registration.isCertified { truth.isCertified = true }
+      }
+      return truth
+    } catch {
+      findings.add(.registryTruthful, "the registrations of \(blob) cannot be read: \(error)")
+      return nil
+    }
+  }
+
+  private func read(_ blob: BlobID, exists: Bool, _ reader: ClientMachine.Process) async {
+    guard let content = model.blob(blob)?.content else { return }
+    let receiver = Receiver(expecting: content.bytes)
+    do throws(BlobClientError) {
+      try await reader.client.read(blob, into: receiver.sink)
+      if let position = receiver.wrongAt {
+        findings.add(.noWrongByte, "at rest, \(blob) gave a wrong byte at \(position)")
+      } else if receiver.count != content.byteCount {
+        findings.add(
+          .noWrongByte, "at rest, \(blob) gave \(receiver.count) of \(content.byteCount) bytes")
+      } else if !exists {
+        findings.add(.registryTruthful, "at rest, \(blob) has ended and was read")
+      }
+    } catch {
+      if exists {
+        findings.add(.readable, "at rest, certified \(blob) cannot be read: \(error)")
+      } else if error != .notFound(blob) {
+        findings.add(.registryTruthful, "at rest, \(blob) has ended and its read says: \(error)")
+      }
+    }
+  }
+
+  private func checkConfirmations(of blob: BlobID, _ truth: Truth) async {
+    let promises = confirmations.all.filter {
+      $0.blob == blob && truth.living.contains($0.object)
+    }
+    guard !promises.isEmpty, let content = model.blob(blob)?.content,
+      let encoded = workload.encoded(content.bytes)
+    else { return }
+    for node in Set(promises.map(\.node)).sorted() {
+      guard let machine = machines.first(where: { $0.member.id == node }), !machine.isFrail,
+        let process = machine.process
+      else { continue }
+      for pair in world.committee.pairs(of: blob, keptBy: node) {
+        for axis in SliverAxis.allCases {
+          let index = pair.sliver(axis, shardCount: world.swarm.shardCount)
+          let answer = await ask(process, .sliver(blob, pair, axis))
+          guard answer != .sliver(encoded.sliver(axis, index)) else { continue }
+          findings.add(
+            .confirmationsHold,
+            "\(machine.name) confirmed \(blob) and has not \(axis) \(pair): \(answer)".prefixed(400))
+        }
+      }
+    }
+  }
+
+  private func checkLeftovers(_ ended: [BlobID], on machine: Machine) async {
+    guard let process = machine.process,
+      case .health(let health) = await ask(process, .health(detailed: true)),
+      health.detail?.driveProblems == []
+    else { return }
+    for blob in ended {
+      var requests: [NodeRequest] = [.metadataStatus(blob)]
+      for pair in world.committee.pairs(of: blob, keptBy: machine.member.id) {
+        requests += SliverAxis.allCases.map { .sliverStatus(blob, pair, $0) }
+      }
+      for request in requests {
+        let answer = await ask(process, request)
+        guard answer != .storedStatus(.nonexistent) else { continue }
+        findings.add(.nothingLeftOver, "\(machine.name) has something of ended \(blob): \(answer)")
+        break
+      }
+    }
+  }
+
+  private func ask(_ process: Machine.Process, _ request: NodeRequest) async -> NodeResponse {
+    await process.node.answer(request, deadline: process.seams.clock.now + .seconds(60))
+  }
+}
+
+extension String {
+  /// At most `count` characters.
+  func prefixed(_ count: Int) -> String {
+    self.count <= count ? self : String(prefix(count)) + "..."
+  }
+}

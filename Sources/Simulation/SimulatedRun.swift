@@ -1,0 +1,208 @@
+// SimulatedRun.swift
+//
+// One run: a seed becomes a cluster, which works while things go wrong (safety phase), is then healed
+// except for what is lost for good (liveness phase), comes to rest and is checked, and ends.
+
+import BlobClient
+import Cluster
+import ControlPlane
+import RedStuff
+package import Simulator
+import StorageNode
+import Synchronization
+import World
+
+package struct RunReport: Sendable {
+  package var seed: UInt64
+  package var findings: [Finding]
+  package var counts: WorkCounts
+  /// Virtual time that passed.
+  package var duration: Duration
+  package var eventCount: Int
+  package var traceHash: UInt64
+}
+
+package final class SimulatedRun: Sendable {
+  /// Longer than a registration may wait for its certificate, so that abandoned ones are over.
+  private static let abandonmentTime = Duration.seconds(65 * 60)
+  /// Within it, work that is pending when the world is healed must be done.
+  private static let settlingTime = Duration.seconds(20 * 60)
+
+  package let swarm: Swarm
+  package let clock: VirtualClock
+  package let trace: Trace
+  package let findings: Findings
+  private let executor: @Sendable (String) -> (any TaskExecutor)?
+
+  /// - Parameter executor: where the tasks of a process run, by its name.
+  package init(
+    _ swarm: Swarm, trace: Trace,
+    executor: @escaping @Sendable (String) -> (any TaskExecutor)? = { _ in nil }
+  ) {
+    self.swarm = swarm
+    self.trace = trace
+    self.executor = executor
+    clock = VirtualClock()
+    findings = Findings(trace: trace)
+  }
+
+  package func run() async -> RunReport {
+    let start = clock.now
+    var counts = WorkCounts()
+    do {
+      counts = try await live()
+    } catch {
+      findings.add(.nodesStart, "the cluster cannot be set up: \(error)")
+    }
+    return RunReport(
+      seed: swarm.seed, findings: findings.all, counts: counts, duration: clock.now - start,
+      eventCount: trace.count, traceHash: trace.hash)
+  }
+
+  private func live() async throws -> WorkCounts {
+    let world = try await makeWorld()
+    let confirmations = ConfirmationLog()
+    world.network.observe { request, response, _, node in
+      confirmations.note(request, response, from: node)
+    }
+    let machines = try makeMachines(in: world)
+    for machine in machines { try await machine.initialise() }
+    let clients = (0..<swarm.clientCount).map { ClientMachine(position: $0, in: world) }
+    let promise = PromiseWatch(swarm: swarm, clock: clock)
+    let workload = Workload(
+      world: world, clients: clients, model: ReferenceModel(), promise: promise)
+    let nemesis = Nemesis(world: world, machines: machines, clients: clients, promise: promise)
+
+    await startAll(machines, clients)
+    await safetyPhase(workload, nemesis)
+    await startAll(machines, clients)
+    await livenessPhase(machines, clients, world)
+    if let reader = await makeReader(in: world) {
+      let checks = RestChecks(
+        world: world, machines: machines, workload: workload, confirmations: confirmations)
+      await checks.run(reader: reader.process)
+      await reader.machine.stop(.waitingForTails)
+    }
+    for client in clients { await client.stop(.cancellingTails) }
+    for machine in machines { await machine.stop() }
+    await world.network.shutDown()
+    // Operations of drives under way still end.
+    await rest(.seconds(60))
+    if clock.sleeperCount > 0 {
+      findings.add(.workEnds, "\(clock.sleeperCount) tasks sleep on after everything was stopped")
+    }
+    return workload.counts.withLock { $0 }
+  }
+
+  private func safetyPhase(_ workload: Workload, _ nemesis: Nemesis) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await workload.run() }
+      group.addTask { await nemesis.run() }
+      do { try await clock.sleep(for: swarm.safetyDuration) } catch {}
+      group.cancelAll()
+      await group.waitForAll()
+    }
+    trace.record(.fault, 0, "the safety phase is over")
+  }
+
+  private func livenessPhase(
+    _ machines: [Machine], _ clients: [ClientMachine], _ world: SharedWorld
+  ) async {
+    // Some of those that may be lost are, for good.
+    let dice = world.dice("liveness")
+    for machine in machines where machine.isFrail && dice.chance(0.5) {
+      await machine.crash(.powerLost)
+    }
+    await rest(Self.settlingTime / 4)
+    // An operator starts a node again whose drives gave trouble.
+    for machine in machines {
+      guard let node = machine.process?.node,
+        case .health(let health) = await node.answer(
+          .health(detailed: true), deadline: Instant(nanoseconds: .max)),
+        health.detail?.driveProblems != []
+      else { continue }
+      await machine.stop()
+      await machine.start()
+    }
+    await rest(Self.abandonmentTime)
+    for client in clients { await client.process?.client.waitForTails() }
+    await checkCursors(machines, world)
+  }
+
+  /// All that happened to the registry must have reached every node that runs.
+  private func checkCursors(_ machines: [Machine], _ world: SharedWorld) async {
+    for machine in machines {
+      guard let node = machine.process?.node,
+        case .health(let health) = await node.answer(
+          .health(detailed: false), deadline: Instant(nanoseconds: .max))
+      else { continue }
+      let revision = world.control.revision
+      // Without an event of a blob, the cursor may stay behind what else changed.
+      if health.nodeStatus != "Active" {
+        findings.add(.workEnds, "\(machine.name) is \(health.nodeStatus) at \(revision)")
+      }
+    }
+  }
+
+  private func rest(_ duration: Duration) async {
+    do { try await clock.sleep(for: duration) } catch {}
+  }
+
+  private func startAll(_ machines: [Machine], _ clients: [ClientMachine]) async {
+    for machine in machines { await machine.start() }
+    for client in clients { await client.start() }
+  }
+
+  // The parts.
+
+  private func makeWorld() async throws -> SharedWorld {
+    let dice = SeededRandomness(seed: swarm.seed, label: "world")
+    let control = MemoryControlStore()
+    guard let clusterID = ClusterID(dice.bytes(count: 32)) else {
+      preconditionFailure("32 bytes are a cluster ID")
+    }
+    let members = try signers().enumerated().map { position, signer in
+      CommitteeMember(
+        id: signer.node, name: "node-\(position)", publicKey: signer.publicKey, address: "",
+        topology: Topology(zone: swarm.zones[position]), shards: swarm.shardRuns[position])
+    }
+    let description = try ClusterDescription(
+      clusterID: clusterID, shardCount: swarm.shardCount, epochDuration: swarm.epochDuration,
+      members: members)
+    try await Registry.createCluster(description, store: control, clock: clock)
+    let committee = try await Registry(store: control, clock: clock, randomness: dice).committee()
+    return SharedWorld(
+      swarm: swarm, clock: clock, trace: trace, findings: findings,
+      network: SimulatedNetwork(
+        parameters: committee.parameters, clock: clock,
+        randomness: SeededRandomness(seed: swarm.seed, label: "network"), trace: trace),
+      control: control, clusterID: clusterID, committee: committee, executor: executor)
+  }
+
+  private func signers() throws -> [NodeSigner] {
+    let dice = SeededRandomness(seed: swarm.seed, label: "keys")
+    return try (0..<swarm.nodeCount).map {
+      try NodeSigner(node: NodeID(UInt16($0)), privateKey: dice.bytes(count: 32))
+    }
+  }
+
+  private func makeMachines(in world: SharedWorld) throws -> [Machine] {
+    let dice = world.dice("liars")
+    let liesAreOn = swarm.faults.contains(.lyingNode)
+    return try signers().enumerated().map { position, signer in
+      let lies = liesAreOn && swarm.frailNodes.contains(position) && dice.chance(0.7)
+      return Machine(
+        position: position, signer: signer, lies: lies ? .random(dice) : nil, in: world)
+    }
+  }
+
+  /// A client that nothing has happened to yet.
+  private func makeReader(in world: SharedWorld) async
+    -> (machine: ClientMachine, process: ClientMachine.Process)?
+  {
+    let machine = ClientMachine(position: swarm.clientCount, in: world)
+    await machine.start()
+    guard let process = machine.process else { return nil }
+    return (machine, process)
+  }
+}
