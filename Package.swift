@@ -76,6 +76,12 @@ let package = Package(
       "BlobClient", ["RedStuff", "Cluster", "World", "Routing", "ControlPlane", logging]),
     module("Simulator", ["RedStuff", "Cluster", "World"]),
     module(
+      "Simulation",
+      [
+        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
+        "Simulator", logging,
+      ]),
+    module(
       "Drivers",
       ["RedStuff", "Cluster", "World", logging, grdb, httpTypes, hummingbirdCore, asyncHTTPClient]
         + nio),
@@ -120,6 +126,12 @@ let package = Package(
         "BlobClient", "Simulator", logging,
       ]),
     tests("SimulatorTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
+    tests(
+      "SimulationTests",
+      [
+        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
+        "Simulator", "Simulation", logging,
+      ]),
     tests(
       "DriversTests",
       [
