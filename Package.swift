@@ -135,6 +135,12 @@ let package = Package(
       ]),
     tests("SimulatorTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(
+      "SimulationTests",
+      [
+        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
+        "Simulator", "Simulation", logging,
+      ]),
+    tests(
       "DriversTests",
       [
         "RedStuff", "Cluster", "World", "SliverStore", "Simulator", "Drivers", logging, grdb,

@@ -123,6 +123,7 @@ extension StorageNode {
     let registration = try await registration(
       item.wish, of: item.blob, catchUpDeadline: catchUpDeadline)
     let (metadata, isNew) = try await metadata(for: item)
+    try check(metadata, of: item, against: registration)
     let newIndices = try await indicesOfNew(places)
     try await verify(newIndices.map { item.slivers[$0] }, against: metadata)
     let metadataBytes = newIndices.isEmpty ? [] : metadata.metadata.bcsBytes
@@ -134,6 +135,20 @@ extension StorageNode {
           symbolByteCount: item.slivers[index].symbolByteCount,
           bytes: item.slivers[index].bytes, metadataBytes: metadataBytes)
       }, newMetadata: isNew ? metadata : nil)
+  }
+
+  /// A registration that names another length must not be certified: whoever is told that length would
+  /// read too little. Without a name any registration will do, and its length says nothing.
+  private func check(
+    _ metadata: VerifiedBlobMetadata, of item: StoreItem, against registration: Registration
+  ) throws(NodeFailure) {
+    guard case .object(let object) = item.wish,
+      registration.byteCount != metadata.blobByteCount
+    else { return }
+    throw NodeFailure(
+      .invalidMetadata,
+      "registration \(object) is for \(registration.byteCount) bytes, blob \(item.blob) has "
+        + "\(metadata.blobByteCount)")
   }
 
   /// Which of the slivers are not here yet, each once. Those that the index knows are read: a sliver
