@@ -76,6 +76,12 @@ let package = Package(
       "BlobClient", ["RedStuff", "Cluster", "World", "Routing", "ControlPlane", logging]),
     module("Simulator", ["RedStuff", "Cluster", "World"]),
     module(
+      "Simulation",
+      [
+        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
+        "Simulator", logging,
+      ]),
+    module(
       "Drivers",
       ["RedStuff", "Cluster", "World", logging, grdb, httpTypes, hummingbirdCore, asyncHTTPClient]
         + nio),
@@ -105,7 +111,9 @@ let package = Package(
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
     tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
-    tests("SliverStoreTests", ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"]),
+    tests(
+      "SliverStoreTests",
+      ["RedStuff", "Cluster", "World", "SliverStore", "Simulator", "Simulation"]),
     tests("ControlPlaneTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(
       "StorageNodeTests",
