@@ -119,7 +119,9 @@ let package = Package(
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
     tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
-    tests("SliverStoreTests", ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"]),
+    tests(
+      "SliverStoreTests",
+      ["RedStuff", "Cluster", "World", "SliverStore", "Simulator", "Simulation"]),
     tests("ControlPlaneTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(
       "StorageNodeTests",

@@ -5,10 +5,16 @@
 
 internal import Synchronization
 
+struct ScheduledFault {
+  var fault: DiskFault
+  /// How the dice fall from then on; nil: as they would anyway.
+  var seed: UInt64?
+}
+
 final class OperationLedger: Sendable {
   private struct State {
     var count = 0
-    var faults: [Int: DiskFault] = [:]
+    var faults: [Int: ScheduledFault] = [:]
     var hasCrashed = false
     var names: [String]?
     var lastFault: (number: Int, name: String)?
@@ -29,29 +35,31 @@ final class OperationLedger: Sendable {
 
   func keepNames() { state.withLock { $0.names = [] } }
 
-  func schedule(_ fault: DiskFault, atOperation number: Int) {
+  func schedule(_ fault: ScheduledFault, atOperation number: Int) {
     state.withLock { $0.faults[number] = fault }
   }
 
-  func schedule(_ fault: DiskFault, after count: Int) {
+  func schedule(_ fault: ScheduledFault, after count: Int) {
     state.withLock { $0.faults[$0.count + count] = fault }
   }
 
   /// Counts one operation.
   ///
   /// - Returns: what goes wrong with it; a crash has happened already then.
-  func begin(_ name: @autoclosure () -> String) -> DiskFault? {
+  func begin(_ name: @autoclosure () -> String) -> ScheduledFault? {
     state.withLock { state in
       defer { state.count += 1 }
       state.names?.append(name())
       guard let fault = state.faults.removeValue(forKey: state.count) else { return nil }
       state.lastFault = (state.count, name())
-      if fault == .crash { state.hasCrashed = true }
+      if fault.fault == .crash { state.hasCrashed = true }
       return fault
     }
   }
 
   func cutPower() { state.withLock { $0.hasCrashed = true } }
+
+  func clearSchedule() { state.withLock { $0.faults = [:] } }
 
   /// The power is back, and nothing that was to go wrong will.
   func restart() {

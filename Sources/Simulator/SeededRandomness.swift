@@ -10,6 +10,9 @@ package final class SeededRandomness: Randomness {
 
   package init(seed: UInt64) { state = Mutex(seed) }
 
+  /// From now on the dice fall as they would for this seed.
+  package func reseed(_ seed: UInt64) { state.withLock { $0 = seed } }
+
   /// SplitMix64: every seed is as good as any other, and neighbours differ at once.
   package func next() -> UInt64 {
     state.withLock { state in

@@ -26,9 +26,16 @@ extension SimulatedDisk {
   /// Operations so far; the next one has this number. Those of an index that shares the power count.
   package var operationCount: Int { ledger.count }
 
-  package func schedule(_ fault: DiskFault, atOperation number: Int) {
-    ledger.schedule(fault, atOperation: number)
+  /// A seed lets the dice of the drive fall as for that seed from the fault on.
+  package func schedule(_ fault: DiskFault, atOperation number: Int, seed: UInt64? = nil) {
+    ledger.schedule(ScheduledFault(fault: fault, seed: seed), atOperation: number)
   }
+
+  /// What was scheduled and has not happened will not.
+  package func clearSchedule() { ledger.clearSchedule() }
+
+  /// From now on the dice that decide what survives fall as for this seed.
+  package func reseed(_ seed: UInt64) { randomness.reseed(seed) }
 
   /// The operation that met the newest scheduled fault.
   package var lastFault: (number: Int, name: String)? { ledger.lastFault }

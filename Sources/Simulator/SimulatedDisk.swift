@@ -149,7 +149,9 @@ package final class SimulatedDisk: Disk {
       guard !ledger.hasCrashed, arrival == state.generation, life?.isAlive ?? true else {
         return .failure(refusal)
       }
-      switch ledger.begin(operation.text) {
+      let scheduled = ledger.begin(operation.text)
+      if let seed = scheduled?.seed { randomness.reseed(seed) }
+      switch scheduled?.fault {
       case .crash, .failure:
         partly?(&state)
         return .failure(refusal)

@@ -27,7 +27,9 @@ extension SimulatedIndex {
   package var losableBatchCount: Int { state.withLock { $0.undo.count } }
 
   /// Lets one later operation fail, counted from now; 0 is the next.
-  package func failOperation(after count: Int) { ledger.schedule(.failure, after: count) }
+  package func failOperation(after count: Int) {
+    ledger.schedule(ScheduledFault(fault: .failure), after: count)
+  }
 
   /// What goes wrong from now on, for whatever is not finished yet.
   package func setTrouble(_ trouble: IndexTrouble) { state.withLock { $0.trouble = trouble } }

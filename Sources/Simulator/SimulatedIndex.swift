@@ -126,9 +126,10 @@ package final class SimulatedIndex: Index {
       guard !ledger.hasCrashed, arrival == state.generation, life?.isAlive ?? true else {
         return .failure(IndexError("the simulated index is gone"))
       }
-      if let fault = ledger.begin("index \(kind.rawValue) \(count)") {
+      if let scheduled = ledger.begin("index \(kind.rawValue) \(count)") {
+        if let seed = scheduled.seed { dice.reseed(seed) }
         // Whoever hears of an error does not know whether the batch was applied before it.
-        if fault != .full, kind == .apply, dice.next() & 1 == 0 { _ = body(&state) }
+        if scheduled.fault != .full, kind == .apply, dice.next() & 1 == 0 { _ = body(&state) }
         return .failure(IndexError("the simulated index failed as told"))
       }
       let isRead = kind == .values || kind == .entries

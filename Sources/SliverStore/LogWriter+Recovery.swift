@@ -128,6 +128,7 @@ extension LogWriter {
       }
     }
     note(scan, of: number)
+    for header in scan.unsecured { state.update { $0.unsecured.insert(header) } }
     // What is not secured is looked at again by the next opening.
     try await tell(
       scan.headers, of: number, through: isSecured ? scan.end : scan.durable,
@@ -179,6 +180,7 @@ extension LogWriter {
           kept.append(header)
         } catch .failed(_, operation: "read", _) {
           isReadable = false
+          scan.unsecured.append(header)
         }
       }
       if isReadable { try await blankGaps(between: kept, of: &scan, file: file) }
@@ -186,8 +188,9 @@ extension LogWriter {
       scan.headers += kept
       return isReadable
     } catch .full {
-      // Without space nothing can be made sure of. What is not durable for sure is not told: it is
-      // missing until an opening finds space.
+      // Without space nothing can be made sure of. What is not durable for sure is not told before
+      // an opening finds space.
+      scan.unsecured = headers.filter { $0.offset >= scan.durable }
       return false
     } catch {
       throw error
@@ -224,6 +227,8 @@ struct SegmentScan {
   /// Everything before it is known to have been durable.
   private(set) var durable: Int
   var headers: [RecordHeader] = []
+  /// Of the last group: what could not be made sure of.
+  var unsecured: [RecordHeader] = []
   var damage: [SegmentScanner.Damage] = []
   /// Where the segment ends.
   var end: Int

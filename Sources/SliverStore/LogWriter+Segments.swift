@@ -37,6 +37,9 @@ extension LogWriter {
     try await onIndex { () throws(IndexError) in
       try await self.applier.apply(records, segment: number, through: through)
     }
+    for record in records where record.kind == .tombstone {
+      if let blob = record.blob { state.update { $0.unsecured.end(blob) } }
+    }
   }
 
   /// Closes the current segment in order; the next write starts another one.

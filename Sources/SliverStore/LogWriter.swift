@@ -167,6 +167,7 @@ actor LogWriter {
 
   /// Whether the blob has records here, or dead ones that no tombstone keeps down.
   private func needsTombstone(_ blob: BlobID) async throws(SliverStoreError) -> Bool {
+    if state.read({ $0.unsecured.concern(blob) }) { return true }
     let records = IndexKey.range(2, of: blob)
     return try await reading { () throws(IndexError) in
       if try await !self.index.entries(from: records.lower, below: records.upper, limit: 1).isEmpty

@@ -74,7 +74,9 @@ extension SliverStore {
       guard page.count == 64, let last = page.last else { break }
       lower = last.key + [0]
     }
-    return state.read { $0.segments.values.allSatisfy { !$0.isDamaged } }
+    return state.read { values in
+      values.unsecured.isEmpty && values.segments.values.allSatisfy { !$0.isDamaged }
+    }
   }
 
   private func compact(_ number: UInt32, _ segment: SegmentState, _ report: inout CompactionReport)
@@ -180,7 +182,8 @@ extension SliverStore {
     async throws(SliverStoreError) -> Bool
   {
     let isUnknown = state.read { values in
-      values.segments.contains { $0.key != number && $0.value.isDamaged }
+      !values.unsecured.isEmpty
+        || values.segments.contains { $0.key != number && $0.value.isDamaged }
     }
     if isUnknown { return false }
     let marks = try await fromIndex { () throws(IndexError) in

@@ -48,7 +48,10 @@ extension SliverStore {
     let values = try await fromIndex { () throws(IndexError) in
       try await self.index.values(for: keys.map { IndexKey.sliver($0) })
     }
-    return values.map { standing($0) != nil }
+    return zip(keys, values).map { key, value in
+      let entry = standing(value)
+      return entry != nil && !isUncertain(IndexKey.sliver(key), besides: entry)
+    }
   }
 
   /// Blobs with metadata or slivers here, in ascending order.
@@ -109,7 +112,23 @@ extension SliverStore {
   }
 
   /// The entry under a key, if its segment is still there.
+  ///
+  /// - Throws: also if the opening could not read or secure what belongs there.
   func entry(_ key: [UInt8]) async throws(SliverStoreError) -> RecordEntry? {
+    let entry = try await knownEntry(key)
+    if isUncertain(key, besides: entry) {
+      throw .disk(.failed(file: "the last group of a segment", operation: "read", code: 5))
+    }
+    return entry
+  }
+
+  /// Whether more than this entry, or its absence, may stand under the key.
+  func isUncertain(_ key: [UInt8], besides entry: RecordEntry?) -> Bool {
+    state.read { $0.unsecured.concern(key, besides: entry) }
+  }
+
+  /// What the index says of a key.
+  func knownEntry(_ key: [UInt8]) async throws(SliverStoreError) -> RecordEntry? {
     try state.requireOpen()
     let values = try await fromIndex { () throws(IndexError) in
       try await self.index.values(for: [key])

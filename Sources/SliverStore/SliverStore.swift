@@ -135,13 +135,14 @@ package final class SliverStore: Sendable {
   }
 
   /// How to write the record, or nil if it stands here and is intact. A record that turned out
-  /// rotten must not be acknowledged because the index knows it.
+  /// rotten, or may have an end that the opening could not read, must not be acknowledged because
+  /// the index knows it.
   private func missing(_ record: PreparedRecord) async throws(SliverStoreError) -> LogEntry? {
     guard let key = record.indexKey else {
       throw .invalidRecord("a \(record.header.kind) has no key")
     }
-    let known = try await entry(key)
-    if let known {
+    let known = try await knownEntry(key)
+    if let known, !isUncertain(key, besides: known) {
       do throws(SliverStoreError) {
         if try await self.record(known) != nil { return nil }
       } catch {

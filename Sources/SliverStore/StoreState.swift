@@ -12,6 +12,7 @@ final class StoreState: Sendable {
     var readOnlyReason: String?
     var isClosed = false
     var isCompacting = false
+    var unsecured = UnsecuredRecords()
   }
 
   private let values = Mutex(Values())
