@@ -220,6 +220,10 @@ struct RegionFetch: Sendable {
       return [.symbols(ProvenRun(id: id, run: run, bytes: bytes, paths: paths))]
     case .whole:
       guard var progress = lines[run.line], !progress.isVerifying else { return [] }
+      // A sliver asked for again while parts of it were on their way: those come twice.
+      guard !progress.own.contains(where: { $0.position == run.symbols.lowerBound }) else {
+        return []
+      }
       progress.own.append((run.symbols.lowerBound, bytes))
       let count = planner.parameters.symbolCount(inSliverOf: run.line.axis)
       progress.isVerifying = progress.ownByteCount == count * symbolByteCount
