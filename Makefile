@@ -3,7 +3,7 @@
 SWIFT_BUILD_FLAGS := -c release -Xswiftc -enable-testing
 WALRUS := .build/release/walrus
 
-.PHONY: demo test fuzz up bench format lint build setup clean
+.PHONY: demo test fuzz mutants up bench format lint build setup clean
 
 demo: build  ## Store a real file, lose nodes, read it back; ends by itself.
 	@Scripts/demo $(WALRUS)
@@ -13,6 +13,9 @@ test: lint build-tests  ## Layout, import rules, and all tests.
 
 fuzz: setup  ## Each decoder of outside bytes for FUZZ_SECONDS (20); its own build, some minutes.
 	@Scripts/fuzz
+
+mutants: setup  ## Each planted bug until a check catches it; its own build, some minutes.
+	@Scripts/mutants
 
 up: build  ## A local cluster on ./walrus-data and 127.0.0.1:31415.
 	@$(WALRUS) up
@@ -40,4 +43,4 @@ setup:
 	@Scripts/setup
 
 clean:
-	@rm -rf .build .build-fuzz
+	@rm -rf .build .build-fuzz .build-mutants

@@ -180,6 +180,7 @@ extension BlobClient {
         try await services.registry.certify(
           registration.object, of: registration.blob, certificate: certificate))
     } catch let error as RegistryError {
+      if PlantedBug.failedCertifyReported.isPlanted { return .success(registration) }
       return .failure(.registry(error))
     } catch {
       // Each confirmation was checked on arrival, so they fit together.

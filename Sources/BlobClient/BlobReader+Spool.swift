@@ -31,6 +31,7 @@ extension BlobReader {
           + "has no \(byteCount) bytes left of \(services.configuration.spoolByteCountMax)")
     }
     state.report.isSpooled = true
+    sometimes(.readSpooled)
     let result: Result<Void, BlobClientError>
     do {
       let spool = try await Spool.create(on: services.spool, randomness: services.randomness)

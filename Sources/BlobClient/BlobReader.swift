@@ -62,7 +62,9 @@ struct BlobReader: Sendable {
   private var wantedCells: Range<Int> {
     guard !range.isEmpty else { return 0..<0 }
     let first = Int(range.lowerBound) / s
-    let end = (Int(range.upperBound) - 1) / s + 1
+    let end =
+      PlantedBug.rangeEndRoundedDown.isPlanted
+      ? Int(range.upperBound) / s : (Int(range.upperBound) - 1) / s + 1
     return first..<(isWhole && check != .skip ? (end + k2 - 1) / k2 * k2 : end)
   }
 
@@ -102,7 +104,8 @@ struct BlobReader: Sendable {
       switch next {
       case .success(let block): fetched = (block, window)
       case .failure(.exhausted):
-        return try await readByColumns(window.lowerBound..<cells.upperBound, &state)
+        let rest = PlantedBug.spoolStartsOver.isPlanted ? cells : window
+        return try await readByColumns(rest.lowerBound..<cells.upperBound, &state)
       case .failure(let failure): throw state.error(failure)
       }
     }
@@ -182,10 +185,13 @@ struct BlobReader: Sendable {
   func deliver(_ block: CellBlock, _ cells: Range<Int>) async throws(BlobClientError) {
     let blockStart = (block.rows.lowerBound * k2 + block.columns.lowerBound) * s
     let start = max(cells.lowerBound * s, Int(range.lowerBound))
-    let end = min(cells.upperBound * s, Int(range.upperBound))
+    let end =
+      PlantedBug.paddingDelivered.isPlanted
+      ? cells.upperBound * s : min(cells.upperBound * s, Int(range.upperBound))
     let step = max(services.configuration.sinkByteCountMax, 1)
     for from in stride(from: start, to: end, by: step) {
-      let piece = from - blockStart..<min(from + step, end) - blockStart
+      let border = PlantedBug.pieceBorderLost.isPlanted ? from + step - 1 : from + step
+      let piece = from - blockStart..<min(border, end) - blockStart
       if Task.isCancelled { throw .cancelled }
       do {
         try await sink(Array(block.bytes[piece]))

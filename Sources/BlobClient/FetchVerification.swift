@@ -5,6 +5,7 @@
 
 import RedStuff
 import Routing
+import World
 
 extension FetchJob {
   /// Lines checked in one go share hash lanes; more would hold a compute thread for long.
@@ -23,8 +24,8 @@ extension FetchJob {
     let slivers = slivers(of: lines, metadata)
     let failures = Sliver.failures(slivers, against: metadata)
     for (position, line) in lines.enumerated() {
-      results.append(
-        .line(line, bytes: slivers[position].bytes, matches: failures[position] == nil))
+      let matches = failures[position] == nil || PlantedBug.rootsUnchecked.isPlanted
+      results.append(.line(line, bytes: slivers[position].bytes, matches: matches))
     }
     return results
   }
@@ -69,6 +70,7 @@ extension FetchJob {
 extension ProvenRun {
   /// For each symbol whether its path leads to the root of the sliver.
   func validity(_ metadata: VerifiedBlobMetadata) -> [Bool] {
+    if PlantedBug.pathsUnchecked.isPlanted { return paths.map { _ in true } }
     do throws(ProvenSymbolsError) {
       try ProvenSymbols(
         axis: run.line.axis, index: run.line.sliverIndex, positions: Array(run.symbols),

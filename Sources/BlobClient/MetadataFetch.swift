@@ -103,12 +103,14 @@ struct MetadataFetch: Sendable {
 
   private func verified(_ metadata: BlobMetadata, of blob: BlobID) async -> VerifiedBlobMetadata? {
     let parameters = services.parameters
+    let claimed = PlantedBug.metadataUnchecked.isPlanted ? metadata.computedBlobID : blob
     do {
       return try await services.compute.run {
         () throws(BlobMetadataError) -> VerifiedBlobMetadata in
-        try VerifiedBlobMetadata(metadata, of: blob, parameters: parameters)
+        try VerifiedBlobMetadata(metadata, of: claimed, parameters: parameters)
       }
     } catch {
+      sometimes(.metadataRefused)
       services.logger.warning("metadata of blob \(blob) refused: \(error)")
       return nil
     }

@@ -11,6 +11,7 @@
 import Cluster
 import RedStuff
 import Routing
+import World
 
 struct RegionFetch: Sendable {
   enum Decision {
@@ -79,7 +80,10 @@ struct RegionFetch: Sendable {
   // MARK: Planning
 
   mutating func next() -> Decision {
-    guard !wanted.isEmpty else { return .done }
+    guard !wanted.isEmpty else {
+      if flights.values.contains(where: \.isSlow) { sometimes(.hedgeWon) }
+      return .done
+    }
     guard needsPlan else { return .wait }
     needsPlan = false
     for includingSlow in [false, true] {
@@ -171,6 +175,7 @@ struct RegionFetch: Sendable {
     for id in flights.keys where flights[id]?.node == node { flights[id]?.isSlow = true }
     health.slow(node)
     needsPlan = true
+    sometimes(.readHedged)
   }
 
   /// Before another try of what failed in passing.
@@ -210,10 +215,15 @@ struct RegionFetch: Sendable {
   {
     switch run.purpose {
     case .cells, .proof:
+      sometimes(.symbolsWithPaths)
       verifying[id] = run
       return [.symbols(ProvenRun(id: id, run: run, bytes: bytes, paths: paths))]
     case .whole:
       guard var progress = lines[run.line], !progress.isVerifying else { return [] }
+      // A sliver asked for again while parts of it were on their way: those come twice.
+      guard !progress.own.contains(where: { $0.position == run.symbols.lowerBound }) else {
+        return []
+      }
       progress.own.append((run.symbols.lowerBound, bytes))
       let count = planner.parameters.symbolCount(inSliverOf: run.line.axis)
       progress.isVerifying = progress.ownByteCount == count * symbolByteCount
@@ -290,9 +300,11 @@ struct RegionFetch: Sendable {
       lines[line]?.isVerifying = false
     case .crossing(_, areProven: false):
       // Somebody lied, or the blob is badly encoded: ask again with paths.
+      sometimes(.lineProvenByPaths)
       lines[line] = LineProgress(isProving: true)
       needsPlan = true
     case .crossing(_, areProven: true):
+      sometimes(.inconsistencyFound)
       if acceptsInconsistency { deliver(bytes, of: symbols) } else { isInconsistent = true }
     }
   }
@@ -301,6 +313,7 @@ struct RegionFetch: Sendable {
     let pair = line.pair(shardCount: planner.parameters.shardCount)
     if health.intact.isUsable(line) { newLiars.append(pair) }
     health.lied(pair)
+    sometimes(.liarFound)
     notes.add("\(line) does not match the metadata", from: health.placement.node(keeping: pair))
     needsPlan = true
   }
@@ -320,6 +333,9 @@ struct RegionFetch: Sendable {
   /// The source symbols of a whole line.
   private mutating func deliver(_ bytes: [UInt8], of symbols: LineSymbols) {
     let line = symbols.line
+    if !symbols.isOwn {
+      sometimes(line.axis == .primary ? .rowFromSymbols : .columnFromSymbols)
+    }
     lines[line] = nil
     guard line.axis == .primary else {
       for row in wanted.sortedRows where wanted.contains(row: row, column: line.index) {

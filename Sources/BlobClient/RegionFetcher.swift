@@ -49,6 +49,7 @@ struct RegionFetcher: Sendable {
           guard fetch.lineKinds != .rows, fetch.health.hasFailures,
             run.retryCount < services.configuration.retryCountMax
           else { return .failure(.exhausted) }
+          sometimes(.readRetried)
           run.retryCount += 1
           run.isResting = true
           rest(retry: run.retryCount, in: &group)

@@ -46,7 +46,10 @@ struct Upload: Sendable {
       timer(.storeDeadline, after: services.configuration.storeDeadline, in: &group)
       while true {
         send(&run, in: &group)
-        guard run.state.hasQuorum || run.state.canReachQuorum else { return error(run) }
+        guard run.state.hasQuorum || run.state.canReachQuorum else {
+          sometimes(.quorumOutOfReach)
+          return error(run)
+        }
         if run.inFlightCount + run.restingCount == 0 { break }
         guard let event = await group.next() else { break }
         if Task.isCancelled { return .cancelled }
@@ -56,7 +59,9 @@ struct Upload: Sendable {
           run.restingCount -= 1
           if run.state.mayGoOn(node) { run.ready.append(node) }
         case .storeDeadline where !run.toldQuorum: return error(run)
-        case .tailDeadline: return nil
+        case .tailDeadline:
+          sometimes(.tailCutOff)
+          return nil
         case .storeDeadline, .dropped: break
         }
       }
@@ -85,6 +90,7 @@ struct Upload: Sendable {
     case .send: run.ready.append(node)
     case .finished: break
     case .retry:
+      sometimes(.uploadRetried)
       run.restingCount += 1
       timer(
         .retry(node), after: services.retryDelay(run.state.failureCount(node)), in: &group)

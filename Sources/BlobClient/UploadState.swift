@@ -59,7 +59,10 @@ struct UploadState: Sendable {
     self.registration = registration
     self.cluster = cluster
     let parameters = committee.parameters
-    requiredShardCount = parameters.shardCount - parameters.faultyShardCountMax
+    requiredShardCount =
+      PlantedBug.quorumTooSmall.isPlanted
+      ? parameters.faultyShardCountMax + 1
+      : parameters.shardCount - parameters.faultyShardCountMax
     nodes = committee.members.filter { !$0.shards.isEmpty }.map { member in
       NodeProgress(
         member: member,
@@ -169,7 +172,8 @@ struct UploadState: Sendable {
     guard confirmation.node == member.id, confirmation.blob == registration.blob,
       confirmation.object == registration.object,
       confirmation.epoch == registration.registeredEpoch,
-      confirmation.verify(cluster: cluster, publicKey: member.publicKey)
+      PlantedBug.confirmationUnchecked.isPlanted
+        || confirmation.verify(cluster: cluster, publicKey: member.publicKey)
     else {
       return fail(node, "its confirmation is not signed by it for this registration")
     }
@@ -184,6 +188,7 @@ struct UploadState: Sendable {
     if case .probing = nodes[node].stage,
       failure.reason == .missingSlivers || failure.reason == .metadataNotFound
     {
+      sometimes(.probedNodeIncomplete)
       nodes[node].stage = .sending(batch: 0)
       return .send
     }
@@ -199,6 +204,7 @@ struct UploadState: Sendable {
   }
 
   private mutating func fail(_ node: Int, _ reason: String) -> Step {
+    sometimes(.uploadRefused)
     nodes[node].stage = .failed(reason)
     return .finished
   }

@@ -104,6 +104,7 @@ struct RegistrationRules {
 
   /// The record once abandoned; nil unless it is uncertified past its deadline.
   func abandoning(_ record: RegistrationRecord) -> RegistrationRecord? {
+    if PlantedBug.abandonedNeverEnded.isPlanted { return nil }
     guard record.registration.state == .registered,
       now.milliseconds >= record.registration.certifyByMilliseconds
     else { return nil }
@@ -146,7 +147,8 @@ struct RegistrationRules {
   }
 
   private func hasExpired(_ registration: Registration) -> Bool {
-    registration.endEpoch != epochWithoutEnd && epoch >= registration.endEpoch
+    let early: Epoch = PlantedBug.expiredOneEpochEarly.isPlanted ? 1 : 0
+    return registration.endEpoch != epochWithoutEnd && epoch + early >= registration.endEpoch
   }
 
   private func end(_ epochs: UInt32, epochsAfter start: Epoch, of blob: BlobID)
@@ -176,6 +178,7 @@ enum EpochRules {
     }
     // Written by a clock that ran ahead: without this the epoch would last until that time comes.
     if now + duration < start {
+      sometimes(.clockRanAhead)
       return EpochRecord(epoch: record.epoch, startMilliseconds: now.milliseconds)
     }
     return nil

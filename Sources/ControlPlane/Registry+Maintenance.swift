@@ -36,17 +36,21 @@ extension Registry {
   package func maintain() async throws(RegistryError) -> MaintenanceReport {
     var report = MaintenanceReport()
     report.begunEpoch = try await advanceEpoch()
+    if report.begunEpoch != nil { sometimes(.epochAdvanced) }
     let rules = rules(try await state(fresh: true))
     report.abandonedCount = try await settle(
       RegistryKeys.deadlines(upTo: rules.now.milliseconds), into: &report
     ) { rules.abandoning($0).map { .write($0) } }
+    if report.abandonedCount > 0 { sometimes(.registrationAbandoned) }
     report.expiredCount = try await settle(
       RegistryKeys.expiries(upTo: rules.epoch), into: &report
     ) { rules.expiring($0).map { .write($0) } }
+    if report.expiredCount > 0 { sometimes(.registrationExpired) }
     if let horizon = rules.removalHorizonMilliseconds {
       report.removedCount = try await settle(
         RegistryKeys.ended(upTo: horizon), into: &report
       ) { rules.mayRemove($0) ? .remove : nil }
+      if report.removedCount > 0 { sometimes(.endedRemovedAfterGrace) }
     }
     return report
   }
@@ -109,6 +113,7 @@ extension Registry {
   {
     if try await take(Array(steps)) { return steps.count }
     guard steps.count > 1 else { return 0 }
+    sometimes(.batchSplit)
     let middle = steps.startIndex + steps.count / 2
     let first = try await takeWhatHolds(steps[..<middle])
     return first + (try await takeWhatHolds(steps[middle...]))

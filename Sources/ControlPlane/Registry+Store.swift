@@ -34,6 +34,7 @@ extension Registry {
     _ what: String, _ body: (Int) async throws(RegistryError) -> Value?
   ) async throws(RegistryError) -> Value {
     for attempt in 0..<Self.attemptCountMax {
+      if attempt > 0 { sometimes(.conflictRetried) }
       if let value = try await body(attempt) { return value }
     }
     throw .conflict(what, attempts: Self.attemptCountMax)
@@ -104,6 +105,7 @@ extension Registry {
     }
     if outstanding.withLock({ $0.reserve(object) }) { return }
     if let known = outstanding.withLock({ $0.beginScan(at: clock.now) }) {
+      sometimes(.outstandingScanned)
       let found = try await uncertified { known.contains($0) }
       outstanding.withLock { $0.scanned(found, among: known) }
       if outstanding.withLock({ $0.reserve(object) }) { return }

@@ -85,6 +85,7 @@ package final class Registry: Sendable {
   {
     var isVerified = false
     for attempt in 0..<Self.attemptCountMax {
+      if attempt > 0 { sometimes(.conflictRetried) }
       let state = try await state(fresh: attempt > 0)
       guard let stored = try await stored(RegistrationKey(blob: blob, object: object)) else {
         throw .notFound(blob, object)
@@ -118,11 +119,12 @@ package final class Registry: Sendable {
   /// is certified, or has ended, stays as it is.
   package func giveUp(_ object: ObjectID, of blob: BlobID) async throws(RegistryError) {
     let rules = rules(try await state(fresh: false))
-    _ = try await change(
+    let endedCount = try await change(
       [RegistrationKey(blob: blob, object: object)], "give up blob \(blob)"
     ) { (stored) throws(RegistryError) -> RegistrationStep? in
       rules.givingUp(stored.record).map { RegistrationStep(before: stored, after: $0) }
     }
+    if endedCount > 0 { sometimes(.registrationGivenUp) }
   }
 
   /// Moves the end of one registration: of `object`, else of the certified one that ends last.
@@ -173,9 +175,15 @@ package final class Registry: Sendable {
   ) throws(RegistryError) {
     let committee = try state.description.committee(of: certificate.epoch)
     do {
+      if PlantedBug.otherCertificateAccepted.isPlanted {
+        return try certificate.verify(
+          committee: committee, cluster: state.description.clusterID)
+      }
       try certificate.verify(
         blob: blob, object: object, committee: committee, cluster: state.description.clusterID)
     } catch {
+      if PlantedBug.quorumTooSmall.isPlanted, case .tooFewShards = error { return }
+      sometimes(.certificateRefused)
       throw .certificateRefused("\(error)", blob, object)
     }
   }
@@ -190,6 +198,7 @@ package final class Registry: Sendable {
     guard !ended.isEmpty else {
       throw .tooManyRegistrations(blob, countMax: Self.registrationsPerBlobMax)
     }
+    sometimes(.endedRemovedForRoom)
     _ = try await change(ended.map(\.record.key), "register blob \(blob)") {
       (stored) throws(RegistryError) -> RegistrationStep? in
       stored.record.registration.hasEnded ? RegistrationStep(before: stored, after: nil) : nil

@@ -110,7 +110,9 @@ extension ControlTransaction {
     let old = step.before?.record.indexEntries ?? [:]
     let new = step.after?.indexEntries ?? [:]
     let row = RegistryKeys.registration(key)
-    conditions.append((row, step.before?.version))
+    if !PlantedBug.changesUnconditioned.isPlanted {
+      conditions.append((row, step.before?.version))
+    }
     changes.append((row, step.after?.bcsBytes))
     // Sorted, so that a run can be repeated: the order of a dictionary is not.
     for key in old.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) where new[key] == nil {

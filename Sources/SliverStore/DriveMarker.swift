@@ -93,7 +93,7 @@ struct DriveMarker: Equatable, Sendable {
     let file = try await disk.create(Self.draftFileName)
     let gap = [UInt8](repeating: 0, count: Self.copyOffset - Self.byteCount)
     try await file.write([encoded, gap, encoded], at: 0)
-    try await file.sync()
+    if !PlantedBug.markerSyncForgotten.isPlanted { try await file.sync() }
     try await disk.rename(Self.draftFileName, to: Self.fileName)
     try await disk.syncDirectory()
   }

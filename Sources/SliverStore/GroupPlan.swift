@@ -8,6 +8,7 @@
 // nobody may rely on its records.
 
 internal import RedStuff
+internal import World
 
 struct GroupPlan {
   struct Item {
@@ -34,7 +35,8 @@ struct GroupPlan {
   mutating func add(_ operation: Int, _ entries: [LogEntry], freeByteCount: Int) {
     let wanted = wanted(entries)
     let needed = wanted.reduce(0) { $0 + $1.record.byteCount }
-    guard needed == 0 || byteCount + needed <= freeByteCount else {
+    let fits = byteCount + needed <= freeByteCount || PlantedBug.capacityIgnored.isPlanted
+    guard needed == 0 || fits else {
       refused[operation] = .full(
         freeByteCount: max(0, freeByteCount - byteCount), neededByteCount: needed)
       return

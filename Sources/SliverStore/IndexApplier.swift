@@ -73,6 +73,7 @@ struct IndexApplier: Sendable {
       if let blob = record.blob, let tombstone = batch.entry(IndexKey.tombstone(blob)),
         tombstone.sequence > entry.sequence
       {
+        sometimes(.deadOnArrival)
         batch.mark(blob, segment: segment, isCovered: true)
       } else {
         batch.enter(entry, key: key, blob: record.blob)

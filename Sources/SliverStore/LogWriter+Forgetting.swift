@@ -34,7 +34,7 @@ extension LogWriter {
       } catch {
         throw error
       }
-      try await disk.syncDirectory()
+      if !PlantedBug.removalNotSynced.isPlanted { try await disk.syncDirectory() }
     } catch {
       throw .disk(error)
     }

@@ -29,6 +29,7 @@ extension LogWriter {
     } catch {
       guard case .index = error else { throw error }
       // The index is a cache: an unusable one is replaced. What comes now must work.
+      sometimes(.indexReplaced)
       do throws(IndexError) { try await index.removeAll() } catch { throw .index(error) }
       state.update { $0 = StoreState.Values() }
       try await replay(names)
@@ -65,9 +66,11 @@ extension LogWriter {
     }
     // Another segment under a known number: the index tells of a past that this drive never had.
     if names.contains(where: { name in known[name.number].map { $0.tag != name.tag } ?? false }) {
+      sometimes(.indexOfAnotherPast)
       knownNext = nil
     }
     if knownNext == nil {
+      if !names.isEmpty { sometimes(.indexLost) }
       known = [:]
       try await index.removeAll()
     }
@@ -155,9 +158,12 @@ extension LogWriter {
   private func tell(
     _ headers: [RecordHeader], of number: UInt32, through: Int, isSealed: Bool = false
   ) async throws(SliverStoreError) {
+    if !headers.isEmpty, state.segment(number)?.through ?? 0 > 0 { sometimes(.indexBehind) }
+    let told =
+      PlantedBug.tombstonesNotReplayed.isPlanted
+      ? headers.filter { $0.kind != .tombstone } : headers
     try await onIndex { () throws(IndexError) in
-      try await self.applier.apply(
-        headers, segment: number, through: through, isSealed: isSealed)
+      try await self.applier.apply(told, segment: number, through: through, isSealed: isSealed)
     }
   }
 
@@ -175,8 +181,11 @@ extension LogWriter {
       for header in headers where header.offset >= scan.durable {
         do throws(DiskError) {
           guard let record = try await reader.record(header) else { continue }
-          try await file.write(
-            [header.encoded(seed: seed) + record.table, record.body], at: header.offset)
+          if !PlantedBug.lastGroupNotRewritten.isPlanted {
+            try await file.write(
+              [header.encoded(seed: seed) + record.table, record.body], at: header.offset)
+          }
+          sometimes(.lastGroupWrittenAgain)
           kept.append(header)
         } catch .failed(_, operation: "read", _) {
           isReadable = false
@@ -188,6 +197,7 @@ extension LogWriter {
       scan.headers += kept
       return isReadable
     } catch .full {
+      sometimes(.openedWithoutSpace)
       // Without space nothing can be made sure of. What is not durable for sure is not told before
       // an opening finds space.
       scan.unsecured = headers.filter { $0.offset >= scan.durable }
@@ -204,13 +214,17 @@ extension LogWriter {
     for header in kept {
       while position < header.offset {
         let count = min(header.offset - position, 1 << 20)
+        sometimes(.gapBlanked)
         try await file.write([[UInt8](repeating: 0, count: count)], at: position)
         position += count
       }
       position = header.end
     }
     // What had been durable is never cut off, readable or not.
-    if scan.end > position { try await file.truncate(to: position) }
+    if scan.end > position {
+      sometimes(.tornTailCut)
+      try await file.truncate(to: position)
+    }
     scan.end = position
     // What was torn is gone; only damage to what had been durable is rot.
     let durable = scan.durable

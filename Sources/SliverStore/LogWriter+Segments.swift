@@ -29,11 +29,16 @@ extension LogWriter {
       logged.append(header)
       offset = header.end
     }
+    let (number, through, records) = (segment.number, offset, logged)
+    if PlantedBug.indexToldBeforeSync.isPlanted {
+      try await onIndex { () throws(IndexError) in
+        try await self.applier.apply(records, segment: number, through: through)
+      }
+    }
     try await appendDurably(buffers, byteCount: byteCount, to: segment)
     segment.offset = offset
     active = segment
-    state.update { $0.segments[segment.number]?.fileByteCount = offset }
-    let (number, through, records) = (segment.number, offset, logged)
+    state.update { $0.segments[number]?.fileByteCount = through }
     try await onIndex { () throws(IndexError) in
       try await self.applier.apply(records, segment: number, through: through)
     }
@@ -80,6 +85,8 @@ extension LogWriter {
     do throws(DiskError) {
       try await segment.file.write(buffers, at: segment.offset)
     } catch .full {
+      if PlantedBug.halfRecordTakenForWhole.isPlanted { return }
+      sometimes(.fullGroupCutOff)
       try await cutTail(of: segment)
       throw .full(
         freeByteCount: max(0, try await freeByteCount()), neededByteCount: byteCount)
@@ -87,9 +94,12 @@ extension LogWriter {
       abandonActive("a write to \(segment.file.name) failed: \(error)")
       throw .disk(error)
     }
+    if PlantedBug.logSyncForgotten.isPlanted { return }
+    if PlantedBug.copiesNotSynced.isPlanted, state.read({ $0.isCompacting }) { return }
     do throws(DiskError) {
       try await segment.file.sync()
     } catch {
+      if PlantedBug.failedSyncForgiven.isPlanted { return }
       abandonActive("a sync of \(segment.file.name) failed: \(error)")
       throw .disk(error)
     }
@@ -124,7 +134,7 @@ extension LogWriter {
     let file: any DiskFile
     do throws(DiskError) {
       file = try await disk.create(name.fileName)
-      try await disk.syncDirectory()
+      if !PlantedBug.directorySyncForgotten.isPlanted { try await disk.syncDirectory() }
     } catch .full {
       throw .full(freeByteCount: 0, neededByteCount: RecordHeader.byteCount)
     } catch {

@@ -75,6 +75,7 @@ actor LogWriter {
     state.update { values in
       if values.readOnlyReason == nil { values.readOnlyReason = reason }
     }
+    sometimes(.writesStopped)
   }
 
   /// Runs a change of the index; a failure leaves it behind the log, so writing must stop.
@@ -113,6 +114,7 @@ actor LogWriter {
       guard case .log(_, .urgent) = operation else { continue }
       do throws(SliverStoreError) {
         try await write(try await plan([operation]).items.map(\.entry))
+        sometimes(.deleteOnFullDrive)
         results[position] = .success(())
       } catch {
         results[position] = .failure(error)
@@ -152,7 +154,8 @@ actor LogWriter {
       switch space {
       case .data: reserve = options.reserveByteCount
       case .compaction: reserve = options.reserveByteCount / 2
-      case .urgent: reserve = 0
+      case .urgent:
+        reserve = PlantedBug.deletesNeedSpace.isPlanted ? options.reserveByteCount : 0
       }
       plan.add(position, entries, freeByteCount: free - reserve)
     }

@@ -92,6 +92,7 @@ struct RecordReader: Sendable {
 
   private func matches(_ bytes: [UInt8], _ table: [UInt8], runByteCount: Int, firstRun: Int) -> Bool
   {
+    if PlantedBug.checksumsSkipped.isPlanted { return true }
     let checksums = Checksum.runs(of: bytes, 0..<bytes.count, runByteCount: runByteCount)
     for (position, checksum) in checksums.enumerated()
     where table.littleEndian(UInt32.self, at: 4 * (firstRun + position)) != checksum {

@@ -118,6 +118,7 @@ extension SliverStore {
     // Verify before destroying: what is still counted as needed can only be behind the damage.
     let left = (state.segment(number)?.liveRecordCount ?? 0) - pass.tombstones.count
     guard left <= 0 || pass.hasDamage else { return }
+    if left > 0 { sometimes(.damagedSegmentRemoved) }
     try await submit(.remove(segment: number))
     let marked = pass.marked.sorted()
     for start in stride(from: 0, to: marked.count, by: IndexApplier.batchCountMax) {
@@ -151,14 +152,18 @@ extension SliverStore {
     for (candidate, value) in zip(candidates, values) {
       let entry = RecordEntry(candidate.header, in: pass.number)
       guard value.flatMap({ RecordEntry($0) }) == entry else { continue }
-      if candidate.header.kind == .tombstone, let blob = candidate.header.blob,
-        try await mayGo(tombstoneOf: blob, in: pass.number)
-      {
-        pass.tombstones.insert(blob)
-        continue
+      if candidate.header.kind == .tombstone, let blob = candidate.header.blob {
+        if try await mayGo(tombstoneOf: blob, in: pass.number) {
+          sometimes(.tombstoneDropped)
+          pass.tombstones.insert(blob)
+          continue
+        }
+        sometimes(.tombstoneKept)
       }
       let record = try await onDisk { () throws(DiskError) in try await reader.record(entry) }
-      guard let record else {
+      let isTakenForRotten =
+        PlantedBug.compactionDropsNewest.isPlanted && candidate.key == keys.last
+      guard let record, !isTakenForRotten else {
         pass.rottenCount += 1
         try await submit(.drop(key: candidate.key, entry: entry))
         continue
@@ -175,12 +180,14 @@ extension SliverStore {
     pass.copiedByteCount += pass.portionByteCount
     pass.portionByteCount = 0
     try await submit(.log(portion, .compaction))
+    sometimes(.compactionCopied)
   }
 
   /// Whether no other segment holds records of the blob that this tombstone keeps down.
   private func mayGo(tombstoneOf blob: BlobID, in number: UInt32)
     async throws(SliverStoreError) -> Bool
   {
+    if PlantedBug.tombstoneDroppedTooEarly.isPlanted { return true }
     let isUnknown = state.read { values in
       !values.unsecured.isEmpty
         || values.segments.contains { $0.key != number && $0.value.isDamaged }

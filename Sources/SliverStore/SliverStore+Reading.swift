@@ -156,9 +156,11 @@ extension SliverStore {
     if let value = try await read(entry) { return value }
     guard let again = try await self.entry(key) else { return nil }
     if again != entry {
+      sometimes(.recordMovedWhileRead)
       entry = again
       if let value = try await read(entry) { return value }
     }
+    sometimes(.rottenRecordFound)
     state.countRotten()
     do throws(SliverStoreError) {
       try await submit(.drop(key: key, entry: entry))

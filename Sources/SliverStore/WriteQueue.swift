@@ -10,6 +10,7 @@
 // `byteCountMax` (one larger operation may pass alone); beyond it callers wait, and may be cancelled.
 
 internal import Synchronization
+internal import World
 
 final class WriteQueue<Operation: Sendable>: Sendable {
   typealias Answer = Result<Void, SliverStoreError>
@@ -142,7 +143,7 @@ final class WriteQueue<Operation: Sendable>: Sendable {
       return (admitted, leader)
     }
     for waiter in admitted { waiter.continuation.resume(returning: true) }
-    leader?.resume(returning: .lead)
+    if !PlantedBug.leadNotPassed.isPlanted { leader?.resume(returning: .lead) }
   }
 
   /// False: the task was cancelled, and nothing was queued.
@@ -169,7 +170,7 @@ final class WriteQueue<Operation: Sendable>: Sendable {
             Waiter(id: id, byteCount: byteCount, continuation: continuation))
           return nil
         }
-        if let answer { continuation.resume(returning: answer) }
+        if let answer { continuation.resume(returning: answer) } else { sometimes(.waitedForRoom) }
       }
     } onCancel: {
       let waiter = state.withLock { state -> Waiter? in

@@ -5,6 +5,7 @@
 
 import Cluster
 import Synchronization
+import World
 
 final class Admission: Sendable {
   private struct State {
@@ -99,7 +100,9 @@ final class Admission: Sendable {
       state.byteCount += bytes
       return nil
     }
-    if let failure { throw failure }
+    guard let failure else { return }
+    sometimes(.admissionRefused)
+    throw failure
   }
 
   private func giveBack(bytes: Int) {

@@ -12,6 +12,7 @@
 
 import RedStuff
 import Synchronization
+import World
 
 final class BlobLanes: Sendable {
   enum Mode {
@@ -112,7 +113,7 @@ final class BlobLanes: Sendable {
         }
         switch granted {
         case true?: continuation.resume()
-        case false?: break
+        case false?: sometimes(.laneWaited)
         case nil: continuation.resume(throwing: CancellationError())
         }
       }
@@ -148,6 +149,7 @@ final class BlobLanes: Sendable {
       state.lanes[blob] = lane.isIdle ? nil : lane
       return granted
     }
+    if PlantedBug.laneWaiterNotWoken.isPlanted { return }
     for waiter in granted { waiter.continuation.resume() }
   }
 }

@@ -89,7 +89,9 @@ extension DriveSet {
         note(error, at: position, writing: false)
         switch error {
         // What a drive cannot read is as good as lost.
-        case .disk, .symbolsOutOfRange: continue
+        case .disk, .symbolsOutOfRange:
+          sometimes(.driveUnreadable)
+          continue
         // An index or a store that is closing may still have it.
         default: break
         }
@@ -111,7 +113,9 @@ extension DriveSet {
     for (position, store) in readable {
       do throws(SliverStoreError) {
         if let saved = try await store.value(for: Self.cursorName).flatMap(revision) {
-          oldest = min(oldest ?? saved, saved)
+          oldest =
+            PlantedBug.newestCursorFollowed.isPlanted
+            ? max(oldest ?? saved, saved) : min(oldest ?? saved, saved)
           continue
         }
       } catch {

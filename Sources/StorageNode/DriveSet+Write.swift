@@ -5,6 +5,7 @@
 import Cluster
 import RedStuff
 import SliverStore
+import World
 
 /// A sliver that was verified, on its way to a drive.
 struct VerifiedSliver: Sendable {
@@ -45,6 +46,7 @@ extension DriveSet {
         for index in groups[position] ?? [] {
           failures[index] = error.map(failure)
           guard error != nil else { continue }
+          sometimes(.nextDriveTried)
           tried[index].insert(position)
           remaining.append(index)
         }
@@ -77,6 +79,7 @@ extension DriveSet {
     for (position, store) in readable where isWritable(position) {
       do throws(SliverStoreError) {
         try await store.delete(blob)
+        if PlantedBug.deletedOnFirstDriveOnly.isPlanted { break }
       } catch {
         note(error, at: position, writing: true)
         isDone = isDone && !isWritable(position)

@@ -83,7 +83,9 @@ final class DriveSet: Sendable {
 
   /// The drives that can be read, in the order to look for a sliver of `shard`.
   func readable(for shard: ShardIndex) -> [(position: Int, store: SliverStore)] {
-    state.withLock { $0.placement }.ranking(of: shard).compactMap { position in
+    var ranking = state.withLock { $0.placement }.ranking(of: shard)
+    if PlantedBug.firstDriveReadOnly.isPlanted { ranking.removeLast(max(ranking.count - 1, 0)) }
+    return ranking.compactMap { position in
       drives[position].store.map { (position, $0) }
     }
   }
@@ -99,7 +101,10 @@ final class DriveSet: Sendable {
   }
 
   /// Its saved cursor must stay where it is until the node starts again.
-  func markLagging(_ position: Int) { state.withLock { _ = $0.lagging.insert(position) } }
+  func markLagging(_ position: Int) {
+    sometimes(.driveLagging)
+    state.withLock { _ = $0.lagging.insert(position) }
+  }
 
   func isLagging(_ position: Int) -> Bool { state.withLock { $0.lagging.contains(position) } }
 
@@ -143,6 +148,7 @@ final class DriveSet: Sendable {
         return
       }
       guard Self.endsWriting(error), state.writeProblems[position] == nil else { return }
+      sometimes(.driveStoppedWriting)
       state.writeProblems[position] = "a write failed, the drive takes no more: \(error)"
       state.placement = DrivePlacement(
         shards: shards, driveNames: drives.map(\.name),

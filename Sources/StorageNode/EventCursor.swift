@@ -46,6 +46,7 @@ final class EventCursor: Sendable {
   /// - Throws: `DeadlineExceeded`, `CancellationError`.
   func wait(for wanted: Revision, until deadline: Instant, clock: any Clock) async throws {
     if revision >= wanted { return }
+    sometimes(.cursorWaited)
     try await withDeadline(deadline, clock: clock) { [self] in try await wait(for: wanted) }
   }
 

@@ -51,6 +51,7 @@ struct EventProgress: Sendable {
 
   mutating func deleteFailed(_ blob: BlobID) {
     guard backlog.contains(blob) || backlog.count < backlogCountMax else {
+      sometimes(.deletesForgotten)
       hasForgottenDeletes = true
       return
     }
@@ -60,7 +61,10 @@ struct EventProgress: Sendable {
   mutating func deleteSucceeded(_ blob: BlobID) { backlog.remove(blob) }
 
   /// The saved cursor must not pass a delete that is still to be done.
-  var maySave: Bool { backlog.isEmpty && !hasForgottenDeletes }
+  var maySave: Bool {
+    backlog.isEmpty && !hasForgottenDeletes
+      || PlantedBug.cursorSavedDespiteFailedDelete.isPlanted
+  }
 
   /// How long to wait after one more failure: twice as long each time.
   mutating func delayAfterFailure(min shortest: Duration, max longest: Duration) -> Duration {

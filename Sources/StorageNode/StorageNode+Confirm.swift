@@ -56,10 +56,12 @@ extension StorageNode {
     for (blob, expected) in zip(blobs, places) {
       let present = isThere[next..<next + expected.count]
       next += expected.count
-      let missingCount = present.count { !$0 }
+      let missingCount =
+        PlantedBug.missingSliversConfirmed.isPlanted ? 0 : present.count { !$0 }
       if expected.isEmpty {
         results[blob] = .failure(notAMember)
       } else if missingCount > 0 {
+        sometimes(.missingSliversAtConfirmation)
         results[blob] = .failure(
           NodeFailure(
             .missingSlivers,

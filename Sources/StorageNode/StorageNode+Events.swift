@@ -68,7 +68,12 @@ extension StorageNode {
         logger.notice(
           "events were compacted; checking all blobs",
           metadata: ["node": "\(id)", "cursor": "\(cursor.revision)", "oldest": "\(oldest)"])
+        sometimes(.eventsCompacted)
         needsInventory = true
+        if PlantedBug.compactedEventsSkipped.isPlanted {
+          cursor.advance(to: oldest)
+          needsInventory = false
+        }
       } catch {
         await wait(after: error)
       }
@@ -118,6 +123,7 @@ extension StorageNode {
       return
     }
     try Task.checkCancellation()
+    if PlantedBug.cursorAdvancedTooEarly.isPlanted { cursor.advance(to: through) }
     _ = try await fanOut(count: blobs.count, width: configuration.lookUpCountMax) { [self] in
       try await settle(blobs[$0])
     }
@@ -152,13 +158,26 @@ extension StorageNode {
   }
 
   private func hasEnded(_ blob: BlobID) async throws -> Bool {
-    let isEnded = RegistrationRule.mayDelete(try await registry.registrations(of: blob))
+    let registrations: [(Registration, Revision)]
+    do {
+      registrations = try await registry.registrations(of: blob)
+    } catch {
+      if PlantedBug.deletedOnRegistryError.isPlanted { return true }
+      throw error
+    }
+    var isEnded = RegistrationRule.mayDelete(registrations)
+    if PlantedBug.deletedByOwnClock.isPlanted {
+      isEnded = !registrations.contains {
+        RegistrationRule.isLiving($0.0, epoch: committee.epoch, now: clock.wallTime)
+      }
+    }
     if !isEnded { events.withLock { $0.deleteSucceeded(blob) } }
     return isEnded
   }
 
   /// Checks every blob that a drive has anything of, then follows from where that began.
   private func takeInventory() async throws {
+    sometimes(.inventoryTaken)
     let revision = try await registryRevision(notBefore: cursor.revision)
     for (position, _) in drives.readable {
       var last: BlobID?
@@ -191,6 +210,7 @@ extension StorageNode {
   private func doChores() async {
     let backlog = events.withLock { $0.backlog.sorted() }
     for blob in backlog {
+      sometimes(.deleteRetried)
       do {
         try await settle(blob)
       } catch {

@@ -26,6 +26,7 @@ extension StorageNode {
         try await follow(to: revision, until: catchUpDeadline)
       case .none:
         guard let patience, clock.now < patience else { throw Self.notRegistered(blob, wish) }
+        sometimes(.registrationAwaited)
         do {
           try await cursor.wait(for: Revision(seen.value + 1), until: patience, clock: clock)
         } catch is DeadlineExceeded {

@@ -51,6 +51,7 @@ extension StorageNode {
         guard case .success? = isWhole[entry.blob] else { continue }
         let badCount = try await indicesOfNew(places(of: entry.blob)).count
         if badCount > 0 {
+          sometimes(.rottenSliversAtConfirmation)
           isWhole[entry.blob] = .failure(
             NodeFailure(
               .missingSlivers, "\(id) cannot read \(badCount) slivers of blob \(entry.blob)"))
@@ -109,7 +110,9 @@ extension StorageNode {
     }
     let blobs = zip(items, checked).compactMap { (try? $1.get()) == nil ? nil : $0.blob }
     return try await lanes.withSharedLanes(of: Set(blobs)) {
-      if lanes.deleteCount != deletesSeen { try await recheckRegistrations(of: items, &checked) }
+      if lanes.deleteCount != deletesSeen, !PlantedBug.deleteBetweenIgnored.isPlanted {
+        try await recheckRegistrations(of: items, &checked)
+      }
       try await write(&checked)
       return try await finish(checked)
     }
@@ -179,6 +182,7 @@ extension StorageNode {
 
   /// Throws unless every sliver is what the metadata says.
   private func verify(_ slivers: [Sliver], against metadata: VerifiedBlobMetadata) async throws {
+    if PlantedBug.uploadedSliversUnchecked.isPlanted { return }
     // An even share for each thread: slivers of one job share transforms and hash lanes.
     let jobCount = min(slivers.count, max(compute.width, 1))
     let compute = compute
@@ -188,6 +192,7 @@ extension StorageNode {
     }
     let firstFailure = failures.joined().compactMap(\.self).first
     guard let firstFailure else { return }
+    sometimes(.uploadedSliverRefused)
     metrics.refusedSlivers.increment()
     throw NodeFailure(
       .invalidSliver, "not a sliver of blob \(metadata.blobID): \(firstFailure)")
@@ -198,6 +203,7 @@ extension StorageNode {
   private func recheckRegistrations(
     of items: [StoreItem], _ checked: inout [Result<CheckedItem, NodeFailure>]
   ) async throws {
+    sometimes(.deleteCameBetween)
     let old = checked
     checked = try await fanOut(
       count: items.count, width: configuration.lookUpCountMax

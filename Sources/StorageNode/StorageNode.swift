@@ -80,6 +80,7 @@ package final class StorageNode: NodeService {
       metrics.countRefusal(failure.reason)
       return .failure(failure)
     } catch is DeadlineExceeded {
+      sometimes(.requestCutAtDeadline)
       return .failure(NodeFailure(.unavailable, "\(id) did not finish by the deadline"))
     } catch is CancellationError {
       return .failure(NodeFailure(.unavailable, "the request was cancelled"))
@@ -106,7 +107,10 @@ package final class StorageNode: NodeService {
       }
     }
     let reservation = try admission.enter(byteCount: Self.byteCount(of: request))
-    defer { reservation.end() }
+    defer {
+      let isKept = PlantedBug.cancelledRequestKeepsPlace.isPlanted && Task.isCancelled
+      if !isKept { reservation.end() }
+    }
     return try await withDeadline(latest, clock: clock) { [self] in
       try await respond(to: request, within: reservation, deadline: latest)
     }
