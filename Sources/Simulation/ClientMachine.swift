@@ -13,6 +13,7 @@ import World
 final class ClientMachine: Sendable {
   struct Process: Sendable {
     let seams: ProcessSeams
+    let endpoint: SimulatedEndpoint
     let client: BlobClient
     let registry: Registry
   }
@@ -53,11 +54,11 @@ final class ClientMachine: Sendable {
     }
     let seams = ProcessSeams(name, run: run, in: world)
     let registry = seams.registry()
+    let endpoint = world.network.endpoint(of: seams.life, zone: zone, clock: seams.clock)
     let client = BlobClient(
       configuration: configuration(), registry: registry, cluster: world.clusterID,
       committee: world.committee,
-      transport: world.network.endpoint(of: seams.life, zone: zone, clock: seams.clock),
-      clock: seams.clock, randomness: seams.randomness,
+      transport: endpoint, clock: seams.clock, randomness: seams.randomness,
       compute: ChargedCompute(clock: seams.clock, dice: dice),
       spool: FencedDisk(spool, life: seams.life), logger: world.logger(name))
     world.trace.record(.process, traceValue(5, UInt64(position)), "\(name) starts")
@@ -67,7 +68,7 @@ final class ClientMachine: Sendable {
       world.trace.record(.process, 6, "\(name) cannot clear its spool: \(error)")
     }
     seams.tasks.start { await Self.maintain(registry, seams) }
-    end(with: Process(seams: seams, client: client, registry: registry))
+    end(with: Process(seams: seams, endpoint: endpoint, client: client, registry: registry))
   }
 
   /// The process dies at once; its calls end without an answer.

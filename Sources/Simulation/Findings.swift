@@ -23,6 +23,8 @@ package enum Invariant: String, Sendable, CaseIterable {
   case limitsHold = "S7"
   /// The registry's answers fit together: nothing certified vanishes, nothing deleted returns.
   case registryTruthful = "S8"
+  /// Clients that lie are granted nothing that they should not have.
+  case liesRefused = "S9"
   /// With the network healed and at most f nodes dead for ever, pending work ends.
   case workEnds = "L1"
   /// Every call ends by its deadline, and every task when it is told to.

@@ -163,9 +163,8 @@ final class Machine: Sendable {
       }
     }
     seams.tasks.start { await node.compactDrives() }
-    let endpoint = world.network.endpoint(
-      of: seams.life, zone: member.topology.zone, clock: seams.clock)
-    _ = endpoint
+    // Nodes only listen so far; the network wants to know where they are.
+    _ = world.network.endpoint(of: seams.life, zone: member.topology.zone, clock: seams.clock)
     let service: any NodeService =
       lies.map {
         LyingNode(

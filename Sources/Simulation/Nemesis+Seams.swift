@@ -92,7 +92,9 @@ extension Nemesis {
 
   /// All that is wrong everywhere.
   private func networkTrouble() -> LinkTrouble? {
-    let kinds = networkFaults.withLock { $0.filter { $0.value > 0 }.keys.sorted { $0.rawValue < $1.rawValue } }
+    let kinds = networkFaults.withLock {
+      $0.filter { $0.value > 0 }.keys.sorted { $0.rawValue < $1.rawValue }
+    }
     guard !kinds.isEmpty else { return nil }
     var trouble = LinkTrouble()
     for kind in kinds {
@@ -109,7 +111,8 @@ extension Nemesis {
       case .networkDuplicates: trouble.duplication = rate
       case .networkReplays:
         trouble.replays = rate
-        trouble.replayDelay = dice.pick([.seconds(5), .seconds(60), .seconds(1200)]) ?? .seconds(60)
+        trouble.replayDelay =
+          dice.pick([.seconds(5), .seconds(60), .seconds(1200)]) ?? .seconds(60)
       case .networkCorruption:
         trouble.flips = rate
         trouble.truncation = rate

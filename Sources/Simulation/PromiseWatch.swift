@@ -29,7 +29,9 @@ final class PromiseWatch: Sendable {
     self.clock = clock
   }
 
-  func machineInTrouble(_ position: Int) { change { $0.troubledMachines[position, default: 0] += 1 } }
+  func machineInTrouble(_ position: Int) {
+    change { $0.troubledMachines[position, default: 0] += 1 }
+  }
 
   func machineWell(_ position: Int) {
     change { state in

@@ -10,6 +10,7 @@ import ControlPlane
 import RedStuff
 import Simulator
 import StorageNode
+import Synchronization
 import World
 
 struct RestChecks: Sendable {
@@ -40,6 +41,10 @@ struct RestChecks: Sendable {
       await read(blob, exists: truth.isCertified, reader)
       await checkConfirmations(of: blob, truth)
       if truth.living.isEmpty { ended.append(blob) }
+    }
+    for blob in workload.badBlobs.withLock({ $0 }) {
+      await workload.readBad(blob, check: .strict, reader.client)
+      await workload.readBad(blob, check: .default, reader.client)
     }
     for machine in machines { await checkLeftovers(ended, on: machine) }
   }
@@ -99,7 +104,8 @@ struct RestChecks: Sendable {
           guard answer != .sliver(encoded.sliver(axis, index)) else { continue }
           findings.add(
             .confirmationsHold,
-            "\(machine.name) confirmed \(blob) and has not \(axis) \(pair): \(answer)".prefixed(400))
+            "\(machine.name) confirmed \(blob) and has not \(axis) \(pair): \(answer)".prefixed(400)
+          )
         }
       }
     }

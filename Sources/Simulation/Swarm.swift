@@ -80,7 +80,8 @@ package struct Swarm: Sendable {
     segmentByteCountMax = dice.pick([4 << 10, 16 << 10, 64 << 10, 1 << 20]) ?? 16 << 10
     driveCapacityByteCount = dice.chance(0.15) ? dice.number(in: 64...512) << 10 : nil
     policy = dice.pick(SchedulingPolicy.allCases) ?? .random
-    stepCostMax = dice.pick([.zero, .microseconds(1), .microseconds(20), .microseconds(200)]) ?? .zero
+    stepCostMax =
+      dice.pick([.zero, .microseconds(1), .microseconds(20), .microseconds(200)]) ?? .zero
     faultInterval = dice.duration(in: .seconds(2) ... .seconds(30))
     thinkTime = dice.duration(in: .milliseconds(200) ... .seconds(8))
     faults = []

@@ -36,6 +36,8 @@ final class Workload: Sendable {
   let model: ReferenceModel
   let promise: PromiseWatch
   let counts = Mutex(WorkCounts())
+  /// Blobs that somebody encoded badly, certified.
+  let badBlobs = Mutex([InconsistentBlob]())
 
   init(
     world: SharedWorld, clients: [ClientMachine], model: ReferenceModel, promise: PromiseWatch
@@ -51,7 +53,9 @@ final class Workload: Sendable {
     await withTaskGroup(of: Void.self) { group in
       for client in clients {
         for worker in 0..<world.swarm.workersPerClient {
-          group.addTask { await self.work(client, self.world.dice("worker \(client.position) \(worker)")) }
+          group.addTask {
+            await self.work(client, self.world.dice("worker \(client.position) \(worker)"))
+          }
         }
       }
       await group.waitForAll()
@@ -60,7 +64,9 @@ final class Workload: Sendable {
 
   private func work(_ client: ClientMachine, _ dice: SeededRandomness) async {
     while !Task.isCancelled {
-      do { try await world.clock.sleep(for: dice.wait(mean: world.swarm.thinkTime)) } catch { return }
+      do { try await world.clock.sleep(for: dice.wait(mean: world.swarm.thinkTime)) } catch {
+        return
+      }
       guard let process = client.process else { continue }
       // In a task of the client's process: it dies with it, and does not end with this phase.
       await inProcess(process, dice) { await self.act(process, dice) }
@@ -100,6 +106,9 @@ final class Workload: Sendable {
   }
 
   private func act(_ process: ClientMachine.Process, _ dice: SeededRandomness) async {
+    if world.swarm.faults.contains(.lyingClient), dice.chance(0.1) {
+      return dice.chance(0.4) ? await lie(process, dice) : await readBadly(process, dice)
+    }
     let known = model.blobs
     switch dice.number(below: 100) {
     case ..<30: await store(process, content(dice), dice)
@@ -159,7 +168,8 @@ final class Workload: Sendable {
       let receipt = try await process.client.store(bytes, persistence: permanence, epochs: epochs)
       counts.withLock { $0.storeCount += 1 }
       note(2, "stored \(blob) as \(receipt.registration.object)")
-      if receipt.registration.blob != blob || receipt.registration.byteCount != UInt64(bytes.count) {
+      if receipt.registration.blob != blob || receipt.registration.byteCount != UInt64(bytes.count)
+      {
         world.findings.add(.registryTruthful, "\(blob) was stored as \(receipt.registration)")
       }
       model.storeEnded(blob, with: receipt.registration, sweepCountAtStart: sweeps)

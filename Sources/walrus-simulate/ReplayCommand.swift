@@ -28,7 +28,7 @@ struct Replay: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    try options.plantBug()
+    try plantBug(options.plantedBug)
     if !addressesAreFixed {
       print("The system does not let addresses be fixed; a run that depends on them may differ.")
     }

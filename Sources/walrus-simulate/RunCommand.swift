@@ -11,7 +11,8 @@ struct Simulate: ParsableCommand {
     commandName: "walrus-simulate",
     abstract: "Runs the storage system in a simulated world in which everything goes wrong.",
     discussion: "Each run follows from its seed; a failure is repeated with `replay SEED`.",
-    subcommands: [Run.self, Replay.self, Worker.self], defaultSubcommand: Run.self)
+    subcommands: [Run.self, Replay.self, CrashPointsCommand.self, Worker.self],
+    defaultSubcommand: Run.self)
 }
 
 struct Run: ParsableCommand {
@@ -41,7 +42,7 @@ struct Run: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    try options.plantBug()
+    try plantBug(options.plantedBug)
     let printer = Mutex(RunPrinter(command: self))
     let box = PrinterBox(printer)
     let supervisor = Supervisor(
@@ -99,19 +100,21 @@ struct RunPrinter: Sendable {
     if result.ranTwice { repeatedCount += 1 }
     if !result.isWell { failed.append(result) }
     if command.json {
-      printJSON(result)
+      Self.printJSON(result)
     } else if !command.quiet || !result.isWell {
       print(line(result))
       for finding in result.findings.prefix(3) { print("    \(finding)") }
       if !result.isWell {
-        print("    again: walrus-simulate replay \(result.seed) --minutes \(command.options.minutes)")
+        print(
+          "    again: walrus-simulate replay \(result.seed) --minutes \(command.options.minutes)")
       }
     }
   }
 
   private func line(_ result: SeedResult) -> String {
     String(
-      format: "%@ seed %llu  %5.1f s  %7d events  %3d stores (%d failed)  %3d reads (%d failed)  %@",
+      format:
+        "%@ seed %llu  %5.1f s  %7d events  %3d stores (%d failed)  %3d reads (%d failed)  %@",
       result.isWell ? "  ok  " : "FAILED", result.seed, result.cpuSeconds, result.eventCount,
       result.storeCount, result.failedStoreCount, result.readCount, result.failedReadCount,
       result.traceHash)
@@ -122,7 +125,7 @@ struct RunPrinter: Sendable {
     if command.json {
       var summary = total
       summary.findings = failed.map { "seed \($0.seed): \($0.findings.first ?? "")" }
-      printJSON(summary)
+      Self.printJSON(summary)
       return failed.isEmpty
     }
     let hours = total.simulatedSeconds / 3600
@@ -138,7 +141,7 @@ struct RunPrinter: Sendable {
     return failed.isEmpty
   }
 
-  private func printJSON(_ result: SeedResult) {
+  static func printJSON(_ result: SeedResult) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     do {

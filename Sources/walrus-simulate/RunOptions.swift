@@ -3,6 +3,7 @@
 // What both the supervisor and its workers have to know.
 
 import ArgumentParser
+import World
 
 struct RunOptions: ParsableArguments {
   @Option(help: "Simulated minutes during which things go wrong.")
@@ -28,9 +29,15 @@ struct RunOptions: ParsableArguments {
     if let plantedBug { arguments += ["--planted-bug", plantedBug] }
     return arguments
   }
+}
 
-  func plantBug() throws {
-    guard let plantedBug else { return }
-    throw ValidationError("this build has no bug \(plantedBug)")
+/// From now on the process has this bug.
+func plantBug(_ name: String?) throws {
+  guard let name else { return }
+  guard let bug = PlantedBug(rawValue: name) else {
+    throw ValidationError("there is no bug \(name); Sources/World/PlantedBug.swift lists them")
+  }
+  guard PlantedBug.choose(bug) else {
+    throw ValidationError("this build has no planted bugs; `make mutants` makes one that has")
   }
 }

@@ -32,6 +32,7 @@ struct SeedRunner {
     let run = SimulatedRun(swarm, trace: events) { queue.executor(of: $0) }
     let report = Mutex<RunReport?>(nil)
     let box = ReportBox(report)
+    Mark.reset()
     let cpuStart = clock()
     tripwires_arm()
     Task {
@@ -59,6 +60,7 @@ struct SeedRunner {
     result.findings = findings.map(\.description)
     result.firstInvariant = findings.first?.invariant.rawValue
     result.isLast = outcome != .finished
+    for (mark, count) in Mark.counts { result.marks[mark.rawValue] = count }
     switch outcome {
     case .finished, .reachedEvent: break
     case .deadlocked: add("nothing can go on: every task waits for another", to: &result)

@@ -6,10 +6,10 @@
 //
 // Invariant: nothing here is used by two threads; `@unchecked Sendable` rests on that.
 
-@_spi(ExperimentalCustomExecutors) import _Concurrency
 import Simulation
 import Simulator
 import World
+@_spi(ExperimentalCustomExecutors) import _Concurrency
 
 /// The jobs that can run, and who is next.
 final class RunQueue: @unchecked Sendable {
@@ -80,7 +80,8 @@ final class RunQueue: @unchecked Sendable {
         continue
       }
       let entry = take()
-      trace.record(.schedule, UInt64(entry.lane) << 32 | UInt64(entries.count), "lane \(entry.lane)")
+      trace.record(
+        .schedule, UInt64(entry.lane) << 32 | UInt64(entries.count), "lane \(entry.lane)")
       run(entry)
       if costNanoseconds > 0 {
         clock.advance(by: .nanoseconds(dice.number(in: 0...costNanoseconds)))

@@ -10,12 +10,13 @@ import Simulator
 
 struct Worker: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "worker", abstract: "Runs seeds that come on standard input.", shouldDisplay: false)
+    commandName: "worker", abstract: "Runs seeds that come on standard input.", shouldDisplay: false
+  )
 
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    try options.plantBug()
+    try plantBug(options.plantedBug)
     var runner = SeedRunner()
     runner.options.safetyDuration = options.safetyDuration
     while let line = readLine(), let seed = UInt64(line) {

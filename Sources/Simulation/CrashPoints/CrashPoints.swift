@@ -20,6 +20,12 @@ package struct CrashPointFailure: Sendable, CustomStringConvertible {
   package var operationName: String
   package var problem: String
 
+  package init(point: CrashPoints.Point, operationName: String, problem: String) {
+    self.point = point
+    self.operationName = operationName
+    self.problem = problem
+  }
+
   package var description: String { "\(point) (\(operationName)): \(problem)" }
 }
 
@@ -28,6 +34,8 @@ package struct CrashPointReport: Sendable {
   package var operationCount = 0
   package var pointCount = 0
   package var failures: [CrashPointFailure] = []
+
+  package init() {}
 }
 
 package struct CrashPoints: Sendable {
@@ -112,7 +120,9 @@ package struct CrashPoints: Sendable {
     }
   }
 
-  package func names() async -> [String] { if case .success(let n) = await operationNames() { n } else { [] } }
+  package func names() async -> [String] {
+    if case .success(let n) = await operationNames() { n } else { [] }
+  }
   private func points(_ names: [String]) -> [Point] {
     var points: [Point] = []
     for number in Swift.stride(from: Int(seed % UInt64(stride)), to: names.count, by: stride) {
