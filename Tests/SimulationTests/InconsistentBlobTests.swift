@@ -1,0 +1,83 @@
+// InconsistentBlobTests.swift
+//
+// What readers see of a blob whose rows and columns contradict each other, whoever of the nodes is
+// out of reach. A strict read finds it out always; every other read gives the bytes of the rows or an
+// error, so that no two readers have different bytes.
+
+import BlobClient
+import Cluster
+import ControlPlane
+import RedStuff
+import Simulation
+import Simulator
+import Testing
+import World
+
+@Suite(.timeLimit(.minutes(5))) struct InconsistentBlobTests {
+  static let damages: [InconsistentBlob.Damage] = [
+    .row(1), .row(5), .column(0), .column(6), .symbol(row: 0, column: 3),
+    .symbol(row: 2, column: 0), .allRows, .emptyPromise(.primary, 1),
+    .emptyPromise(.secondary, 2),
+  ]
+
+  /// Certified, with every sliver where it belongs, as far as it can be made.
+  static func stored(
+    _ damage: InconsistentBlob.Damage, _ bytes: [UInt8], in cluster: LiarCluster
+  ) async throws -> InconsistentBlob {
+    let blob = try InconsistentBlob(bytes, damage: damage, parameters: cluster.parameters)
+    let registration = try await cluster.liar.store(blob)
+    #expect(registration?.isCertified == true, "\(damage)")
+    return blob
+  }
+
+  @Test(arguments: damages.indices)
+  func `a strict read finds a blob inconsistent, whoever is down`(index: Int) async throws {
+    let cluster = try await LiarCluster(shards: 7, nodes: 7)
+    try await cluster.running { _ in
+      let blob = try await Self.stored(Self.damages[index], content(15 * 40), in: cluster)
+      for down in [[]] + subsets(of: 7, count: 1) + subsets(of: 7, count: 2) {
+        cluster.setDown(down)
+        let got = await cluster.client().bytes(of: blob.blob, check: .strict)
+        #expect(got == .failure(.inconsistent(blob.blob)), "down \(down)")
+      }
+    }
+  }
+
+  @Test(arguments: damages.indices, [1 << 20, 200])
+  func `no two readers have different bytes, whoever is down`(index: Int, window: Int)
+    async throws
+  {
+    let cluster = try await LiarCluster(shards: 7, nodes: 7)
+    try await cluster.running { _ in
+      let bytes = content(15 * 40)
+      let blob = try await Self.stored(Self.damages[index], bytes, in: cluster)
+      let whole = UInt64(0)..<600
+      let ranges: [Range<UInt64>] = [
+        whole, 0..<10, 40..<41, 100..<180, 199..<201, 200..<400, 130..<510, 590..<600,
+      ]
+      var readCount = 0
+      for count in 0...4 {
+        for down in subsets(of: 7, count: count) {
+          cluster.setDown(down)
+          let client = cluster.client { $0.windowByteCount = window }
+          for range in ranges {
+            let got = await client.bytes(of: blob.blob, range: range == whole ? nil : range)
+            switch got {
+            case .success(let got):
+              readCount += 1
+              let rows = blob.rowBytes.map {
+                Array($0[Int(range.lowerBound)..<Int(range.upperBound)])
+              }
+              // Where a row has no bytes, nobody may have any of it.
+              if let rows { #expect(got == rows, "\(range), down \(down)") }
+            case .failure(.inconsistent): break
+            case .failure(let error):
+              #expect(count > 0, "\(range), down \(down): \(error)")
+            }
+          }
+        }
+      }
+      #expect(readCount > 0)
+    }
+  }
+}
