@@ -31,7 +31,9 @@ final class OneLane: TaskExecutor {
     guard starts else { return }
     // The jobs run wherever this task does; it ends as soon as there are none.
     Task.detached {
-      while let job = self.takeJob() { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+      while let job = self.takeJob() {
+        unsafe job.runSynchronously(on: self.asUnownedTaskExecutor())
+      }
     }
   }
 
