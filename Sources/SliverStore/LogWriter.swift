@@ -177,8 +177,23 @@ actor LogWriter {
       {
         return true
       }
-      return try await self.applier.all(of: blob, prefix: 4).contains { $0.value != [1] }
+      if try await self.applier.all(of: blob, prefix: 4).contains(where: { $0.value != [1] }) {
+        return true
+      }
+      return try await self.isHiddenByDamage(blob)
     }
+  }
+
+  /// Whether a damaged segment may hold records of the blob that no tombstone keeps down: what cannot
+  /// be read today may read well tomorrow.
+  private func isHiddenByDamage(_ blob: BlobID) async throws(IndexError) -> Bool {
+    let newest = state.read { values in
+      values.segments.filter { $0.value.isDamaged }.keys.max()
+    }
+    guard let newest else { return false }
+    let value = try await index.values(for: [IndexKey.tombstone(blob)]).first ?? nil
+    guard let tombstone = value.flatMap({ RecordEntry($0) }) else { return true }
+    return tombstone.sequence < SequenceNumber(segment: newest, offset: .max)
   }
 
   /// What may still be written, the reserve included.

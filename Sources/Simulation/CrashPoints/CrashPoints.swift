@@ -6,7 +6,7 @@
 // deleted stays away, no byte is wrong, two openings agree, and everything can be stored again.
 
 internal import RedStuff
-internal import Simulator
+package import Simulator
 internal import SliverStore
 
 package struct CrashPointProgress: Sendable {
@@ -40,7 +40,7 @@ package struct CrashPointReport: Sendable {
 
 package struct CrashPoints: Sendable {
   /// More failures than this say nothing new.
-  package static let failureCountMax = 2000
+  package static let failureCountMax = 20
 
   private let subsetCount: Int
   private let stride: Int
@@ -86,13 +86,15 @@ package struct CrashPoints: Sendable {
     return result
   }
 
-  /// Runs one point.
+  /// Runs one point, on a drive that is otherwise well or has this trouble.
   ///
   /// - Returns: what was wrong; nil if nothing was.
-  @concurrent package static func run(_ point: Point) async -> String? {
+  @concurrent package static func run(
+    _ point: Point, trouble: DiskTrouble = DiskTrouble()
+  ) async -> String? {
     await OneLane.run {
       do {
-        try await check(point)
+        try await check(point, trouble)
         return nil
       } catch let violation as CrashViolation {
         return violation.text
@@ -120,9 +122,6 @@ package struct CrashPoints: Sendable {
     }
   }
 
-  package func names() async -> [String] {
-    if case .success(let n) = await operationNames() { n } else { [] }
-  }
   private func points(_ names: [String]) -> [Point] {
     var points: [Point] = []
     for number in Swift.stride(from: Int(seed % UInt64(stride)), to: names.count, by: stride) {
