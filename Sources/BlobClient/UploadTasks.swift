@@ -50,7 +50,7 @@ final class UploadTasks: Sendable {
   func close(cancellingTails: Bool) {
     let tails = state.withLock { state in
       state.isClosed = true
-      return cancellingTails ? state.tails.compactMap { state.tasks[$0] } : []
+      return cancellingTails ? state.tails.sorted().compactMap { state.tasks[$0] } : []
     }
     for tail in tails { tail.cancel() }
   }

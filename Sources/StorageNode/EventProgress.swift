@@ -18,8 +18,11 @@ struct EventProgress: Sendable {
   private(set) var unsavedEventCount = 0
   /// Deletes that a drive could not take, to be tried again.
   private(set) var backlog: Set<BlobID> = []
-  /// More deletes failed than fit: only a replay from the saved cursor finds them again.
-  private(set) var hasForgottenDeletes = false
+  /// Deletes that failed and did not fit: only an inventory finds them again, or a replay from the
+  /// saved cursor.
+  private(set) var forgottenCount = 0
+  /// Of those, the ones that an inventory has made up for.
+  private var madeUpForCount = 0
   /// When to save the cursor and try the backlog again; nil if there is nothing to do.
   private(set) var choresDue: Instant?
   private var failureCount = 0
@@ -52,13 +55,23 @@ struct EventProgress: Sendable {
   mutating func deleteFailed(_ blob: BlobID) {
     guard backlog.contains(blob) || backlog.count < backlogCountMax else {
       sometimes(.deletesForgotten)
-      hasForgottenDeletes = true
+      forgottenCount += 1
       return
     }
     backlog.insert(blob)
   }
 
   mutating func deleteSucceeded(_ blob: BlobID) { backlog.remove(blob) }
+
+  private var hasForgottenDeletes: Bool { forgottenCount > madeUpForCount }
+
+  /// Deletes were forgotten, and there is room again for those that an inventory would find.
+  var needsInventory: Bool { backlog.isEmpty && hasForgottenDeletes }
+
+  /// An inventory is complete that began when `forgottenCountBefore` deletes had been forgotten.
+  mutating func inventoryTaken(forgottenCountBefore: Int) {
+    madeUpForCount = max(madeUpForCount, forgottenCountBefore)
+  }
 
   /// The saved cursor must not pass a delete that is still to be done.
   var maySave: Bool {

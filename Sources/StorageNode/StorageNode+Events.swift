@@ -56,7 +56,7 @@ extension StorageNode {
           needsInventory = try await begin() == .needsInventory
           needsBegin = false
         }
-        if needsInventory {
+        if needsInventory || events.withLock({ $0.needsInventory }) {
           try await takeInventory()
           needsInventory = false
         }
@@ -178,6 +178,7 @@ extension StorageNode {
   /// Checks every blob that a drive has anything of, then follows from where that began.
   private func takeInventory() async throws {
     sometimes(.inventoryTaken)
+    let forgottenCount = events.withLock { $0.forgottenCount }
     let revision = try await registryRevision(notBefore: cursor.revision)
     for (position, _) in drives.readable {
       var last: BlobID?
@@ -192,6 +193,7 @@ extension StorageNode {
         last = end
       }
     }
+    events.withLock { $0.inventoryTaken(forgottenCountBefore: forgottenCount) }
     cursor.advance(to: revision)
     await saveCursor()
   }

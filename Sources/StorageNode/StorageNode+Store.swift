@@ -45,7 +45,7 @@ extension StorageNode {
       let wanted = zip(entries, stored).compactMap { entry, result in
         entry.wantsConfirmation && (try? result.get()) != nil ? entry.blob : nil
       }
-      var isWhole = try await checkWhole(Array(Set(wanted)))
+      var isWhole = try await checkWhole(Set(wanted).sorted())
       // Who only asks for a confirmation would not send again what rotted: look at the bytes.
       for entry in entries where entry.slivers.isEmpty {
         guard case .success? = isWhole[entry.blob] else { continue }

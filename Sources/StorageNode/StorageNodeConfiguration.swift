@@ -27,7 +27,8 @@ package struct StorageNodeConfiguration: Sendable, Hashable {
   /// replayed after a crash, which does no harm.
   package var eventCountBetweenSaves = 1024
   package var choresDelay = Duration.seconds(5)
-  /// Deletes that failed on a drive and wait for the next try. Beyond it the cursor stands still.
+  /// Deletes that failed on a drive and wait for the next try. Beyond it the saved cursor stands
+  /// still until these are done and an inventory has found the others.
   package var pendingDeleteCountMax = 4096
   package var retryDelayMin = Duration.milliseconds(100)
   package var retryDelayMax = Duration.seconds(10)

@@ -3,6 +3,7 @@
 // What a node does when it is asked for too much or too slowly, and its small bounded parts.
 
 import Cluster
+import ControlPlane
 import RedStuff
 import Simulator
 import Synchronization
@@ -179,7 +180,43 @@ import World
     #expect(progress.maySave)
     for blob in blobs { progress.deleteFailed(blob) }
     for blob in blobs { progress.deleteSucceeded(blob) }
-    // The third was forgotten: only a replay finds it again.
+    // The third was forgotten: only an inventory finds it again.
+    #expect(!progress.maySave)
+    #expect(progress.needsInventory)
+    let forgottenCount = progress.forgottenCount
+    progress.inventoryTaken(forgottenCountBefore: forgottenCount)
+    #expect(progress.maySave)
+  }
+
+  @Test func `deletes that did not fit the backlog are found once there is room`() async throws {
+    let bench = try await NodeBench()
+    var configuration = StorageNodeConfiguration()
+    configuration.pendingDeleteCountMax = 1
+    let node = try await bench.openNode(configuration: configuration)
+    let running = RunningNode(node: node, loop: Task { try await node.run() })
+    let blobs = try (0..<3).map { _ in try bench.encode() }
+    for blob in blobs { try await bench.store(blob, on: running) }
+    bench.drives[0].disk.setFull(true)
+    for blob in blobs { _ = try await bench.registry.delete(blob: blob.blobID, object: nil) }
+    #expect(await eventually { node.cursor.revision >= bench.memory.revision })
+    #expect(node.events.withLock { $0.forgottenCount } == 2)
+    bench.drives[0].disk.setFull(false)
+    bench.clock.advance(by: configuration.choresDelay)
+    #expect(await eventually { node.events.withLock { $0.maySave } })
+    for blob in blobs { #expect(await bench.intactCount(of: blob, on: node) == 0) }
+    try await running.stop()
+  }
+
+  @Test func `an inventory does not make up for what is forgotten meanwhile`() async throws {
+    let bench = try await NodeBench()
+    let blobs = try (0..<2).map { _ in try bench.encode().blobID }
+    var progress = EventProgress(backlogCountMax: 1)
+    for blob in blobs { progress.deleteFailed(blob) }
+    let forgottenCount = progress.forgottenCount
+    progress.deleteFailed(blobs[1])
+    progress.inventoryTaken(forgottenCountBefore: forgottenCount)
+    progress.deleteSucceeded(blobs[0])
+    #expect(progress.needsInventory)
     #expect(!progress.maySave)
   }
 }
