@@ -35,7 +35,12 @@ extension LogWriter {
         try await self.applier.apply(records, segment: number, through: through)
       }
     }
-    try await appendDurably(buffers, byteCount: byteCount, to: segment)
+    do throws(SliverStoreError) {
+      try await appendDurably(buffers, byteCount: byteCount, to: segment)
+    } catch {
+      if state.read({ $0.readOnlyReason != nil }) { doubt(records) }
+      throw error
+    }
     segment.offset = offset
     active = segment
     state.update { $0.segments[number]?.fileByteCount = through }
@@ -44,6 +49,15 @@ extension LogWriter {
     }
     for record in records where record.kind == .tombstone {
       if let blob = record.blob { state.update { $0.unsecured.end(blob) } }
+    }
+  }
+
+  /// A tombstone that may have reached the drive ends its blob at the next opening, whatever its delete
+  /// was told. Until then nothing may count on what the blob has here.
+  private func doubt(_ records: [RecordHeader]) {
+    for record in records where record.kind == .tombstone {
+      sometimes(.tombstoneDoubted)
+      state.update { $0.unsecured.insert(record) }
     }
   }
 

@@ -5,7 +5,9 @@
 // opening will tell. Until then nobody is told that it is there, nor that it is missing: reading it
 // is an error, storing it writes it anew, and deleting its blob writes a tombstone.
 //
-// Bounded by the last groups of the segments that were open when the process ended.
+// So are tombstones of a group whose write or sync failed: the next opening may find them.
+//
+// Bounded by the last groups of the segments that were open when the process ended, and one group.
 
 internal import RedStuff
 
