@@ -2,8 +2,10 @@
 
 SWIFT_BUILD_FLAGS := -c release -Xswiftc -enable-testing
 WALRUS := .build/release/walrus
+SIMULATE := .build/release/walrus-simulate
+SEEDS := 1000
 
-.PHONY: demo test fuzz mutants up bench format lint build setup clean
+.PHONY: demo test simulate mutants fuzz up bench format lint build setup clean
 
 demo: build  ## Store a real file, lose nodes, read it back; ends by itself.
 	@Scripts/demo $(WALRUS)
@@ -13,6 +15,10 @@ test: lint build-tests  ## Layout, import rules, and all tests.
 
 fuzz: setup  ## Each decoder of outside bytes for FUZZ_SECONDS (20); its own build, some minutes.
 	@Scripts/fuzz
+
+simulate: build-simulate  ## SEEDS (1000) simulated clusters, five minutes of trouble each.
+	@$(SIMULATE) run --seeds $(SEEDS)
+	@$(SIMULATE) crash-points
 
 mutants: setup  ## Each planted bug until a check catches it; its own build, some minutes.
 	@Scripts/mutants
@@ -35,6 +41,9 @@ lint: setup
 
 build: setup
 	@Scripts/build $(SWIFT_BUILD_FLAGS) --product walrus
+
+build-simulate: setup
+	@Scripts/build $(SWIFT_BUILD_FLAGS) --product walrus-simulate
 
 build-tests: setup
 	@Scripts/build $(SWIFT_BUILD_FLAGS) --build-tests

@@ -32,8 +32,6 @@ package final class ReferenceModel: Sendable {
     var persistence: Persistence
     var standing: Standing
     var endEpoch: Epoch
-    /// Extensions under way or failed: it may end later than `endEpoch`.
-    var openExtensionCount = 0
   }
 
   struct Blob {
@@ -44,6 +42,10 @@ package final class ReferenceModel: Sendable {
     var failedStoreCount = 0
     /// Grows with every delete of all registrations that begins.
     var sweepCount = 0
+    /// Extensions under way or failed: any registration may end later than is known.
+    var openExtensionCount = 0
+    /// Ends that extensions told of, also of registrations whose store has not returned yet.
+    var extendedEnds: [ObjectID: Epoch] = [:]
   }
 
   /// What was known of a blob at one moment.
@@ -81,7 +83,7 @@ package final class ReferenceModel: Sendable {
       let mayLive =
         blob.openStoreCount > 0 || blob.failedStoreCount > 0
         || blob.entries.values.contains {
-          $0.standing != .ended && (epoch < $0.endEpoch || $0.openExtensionCount > 0)
+          $0.standing != .ended && (epoch < $0.endEpoch || blob.openExtensionCount > 0)
         }
       return View(isLiving: isLiving, isGone: !mayLive)
     }
@@ -109,7 +111,8 @@ package final class ReferenceModel: Sendable {
       let standing = blob.entries[registration.object]?.standing
       blob.entries[registration.object] = Entry(
         persistence: registration.persistence,
-        standing: standing ?? (isSafe ? .living : .unknown), endEpoch: registration.endEpoch)
+        standing: standing ?? (isSafe ? .living : .unknown),
+        endEpoch: max(registration.endEpoch, blob.extendedEnds[registration.object] ?? 0))
     }
   }
 
@@ -148,28 +151,20 @@ package final class ReferenceModel: Sendable {
 
   // Extensions.
 
-  /// - Returns: the registrations that it may be about.
-  func extensionBegins(_ id: BlobID) -> [ObjectID] {
-    var affected: [ObjectID] = []
-    change(id) { blob in
-      affected = blob.entries.keys.sorted()
-      for key in affected { blob.entries[key]?.openExtensionCount += 1 }
-    }
-    return affected
-  }
+  func extensionBegins(_ id: BlobID) { change(id) { $0.openExtensionCount += 1 } }
 
   /// Nothing was changed. One that failed in any other way stays open.
-  func extensionRefused(_ id: BlobID, _ affected: [ObjectID]) {
-    change(id) { blob in
-      for key in affected { blob.entries[key]?.openExtensionCount -= 1 }
-    }
-  }
+  func extensionRefused(_ id: BlobID) { change(id) { $0.openExtensionCount -= 1 } }
 
-  func extensionEnded(_ id: BlobID, _ affected: [ObjectID], _ registration: Registration) {
+  func extensionEnded(_ id: BlobID, _ registration: Registration) {
     change(id) { blob in
-      for key in affected { blob.entries[key]?.openExtensionCount -= 1 }
-      guard let known = blob.entries[registration.object] else { return }
-      blob.entries[registration.object]?.endEpoch = max(known.endEpoch, registration.endEpoch)
+      blob.openExtensionCount -= 1
+      let object = registration.object
+      let end = max(registration.endEpoch, blob.extendedEnds[object] ?? 0)
+      blob.extendedEnds[object] = end
+      if let known = blob.entries[object] {
+        blob.entries[object]?.endEpoch = max(known.endEpoch, end)
+      }
     }
   }
 

@@ -35,7 +35,8 @@ extension Workload {
       .filter { !world.swarm.frailNodes.contains($0.offset) }.map(\.element.id)
     let asked = dice.pick(dice.number(in: 1...max(honest.count, 1)), of: honest)
     note(10, "a client lies: \(lie)")
-    let byteCount = max(1, Self.byteCount(world.parameters, dice))
+    // Long enough that nobody has stored the same by chance.
+    let byteCount = max(16, Self.byteCount(world.parameters, dice))
     for outcome in try await liar.tell(lie, byteCount: byteCount, honest: asked)
     where !outcome.isAsItShouldBe {
       world.findings.add(.liesRefused, "\(outcome)".prefixed(400))

@@ -213,17 +213,17 @@ final class Workload: Sendable {
     _ blob: BlobID, _ process: ClientMachine.Process, _ dice: SeededRandomness
   ) async {
     let object = dice.chance(0.5) ? dice.pick(model.objects(of: blob)) : nil
-    let affected = model.extensionBegins(blob)
+    model.extensionBegins(blob)
     do throws(RegistryError) {
       let registration = try await process.registry.extend(
         blob: blob, object: object, byEpochs: UInt32(dice.number(in: 1...3)))
       counts.withLock { $0.extensionCount += 1 }
       note(7, "extended \(blob) to epoch \(registration.endEpoch)")
-      model.extensionEnded(blob, affected, registration)
+      model.extensionEnded(blob, registration)
     } catch {
       if case .unavailable = error { return }
       // Refused: nothing was changed.
-      model.extensionRefused(blob, affected)
+      model.extensionRefused(blob)
     }
   }
 

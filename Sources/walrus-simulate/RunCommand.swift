@@ -5,6 +5,7 @@
 import ArgumentParser
 import Foundation
 import Synchronization
+import World
 
 struct Simulate: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -135,6 +136,10 @@ struct RunPrinter: Sendable {
           + "seconds per second of CPU; %d seeds ran twice", seedCount, hours, total.storeCount,
         total.readCount, failed.count, total.simulatedSeconds / max(total.cpuSeconds, 0.001),
         repeatedCount))
+    let unreached = Mark.allCases.map(\.rawValue).filter { total.marks[$0, default: 0] == 0 }
+    print(
+      "\(Mark.allCases.count - unreached.count) of \(Mark.allCases.count) rare branches reached"
+        + (unreached.isEmpty ? "" : "; not: \(unreached.joined(separator: " "))"))
     for result in failed {
       print("FAILED seed \(result.seed): \(result.findings.first ?? "")")
     }
