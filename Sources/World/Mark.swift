@@ -31,6 +31,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case damagedSegmentRemoved
   case tombstoneDropped
   case tombstoneKept
+  case rottenTombstoneRenewed
 
   // StorageNode
   case cursorWaited
