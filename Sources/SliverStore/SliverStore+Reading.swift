@@ -108,6 +108,12 @@ extension SliverStore {
     }
   }
 
+  /// Whether parts of a segment could not be read as records when it was scanned. A delete may have
+  /// stood there; without the index, what it ended is back.
+  package var mayHaveForgottenDeletes: Bool {
+    state.read { $0.segments.values.contains(where: \.isDamaged) }
+  }
+
   /// The entry under a key, if its segment is still there.
   func entry(_ key: [UInt8]) async throws(SliverStoreError) -> RecordEntry? {
     try state.requireOpen()
