@@ -60,7 +60,7 @@ extension Workload {
 
   /// Strictly read it is inconsistent for everybody; else it is what its rows say, or nothing.
   func readBad(_ blob: InconsistentBlob, check: ConsistencyCheck, _ client: BlobClient) async {
-    let receiver = Receiver(expecting: blob.rowBytes ?? [])
+    let receiver = Receiver(expecting: blob.leadingBytes)
     do throws(BlobClientError) {
       try await client.read(blob.blob, check: check, into: receiver.sink)
     } catch {

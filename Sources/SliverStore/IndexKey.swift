@@ -22,6 +22,7 @@ enum IndexKey {
   static let store: [UInt8] = [0]
   static let segments: (lower: [UInt8], upper: [UInt8]) = ([1], [2])
   static let records: (lower: [UInt8], upper: [UInt8]) = ([2], [3])
+  static let tombstones: (lower: [UInt8], upper: [UInt8]) = ([3], [4])
   static let marks: (lower: [UInt8], upper: [UInt8]) = ([4], [5])
   static let blobRange = 1..<1 + BlobID.byteCount
 

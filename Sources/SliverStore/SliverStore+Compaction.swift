@@ -113,6 +113,7 @@ extension SliverStore {
       }
       try await copyNeeded(headers, reader, &pass)
     }
+    if pass.hasDamage { try await renewTombstones(&pass) }
     try await submitCopies(&pass)
 
     // Verify before destroying: what is still counted as needed can only be behind the damage.
@@ -170,6 +171,34 @@ extension SliverStore {
       }
       pass.add(record, key: candidate.key, entry: entry)
       if pass.portionByteCount >= Self.portionByteCount { try await submitCopies(&pass) }
+    }
+  }
+
+  /// Writes again the tombstones that the index knows in this segment and that cannot be read there:
+  /// what they keep down may lie in another, and would come back with the next index.
+  private func renewTombstones(_ pass: inout CompactionPass) async throws(SliverStoreError) {
+    try await submitCopies(&pass)
+    var lower = IndexKey.tombstones.lower
+    while true {
+      let start = lower
+      let page = try await fromIndex { () throws(IndexError) in
+        try await self.index.entries(
+          from: start, below: IndexKey.tombstones.upper, limit: IndexApplier.pageCount)
+      }
+      for found in page {
+        guard let entry = RecordEntry(found.value), entry.segment == pass.number,
+          let blob = IndexKey.blob(in: found.key), !pass.tombstones.contains(blob)
+        else { continue }
+        pass.marked.insert(blob)
+        sometimes(.rottenTombstoneRenewed)
+        if try await mayGo(tombstoneOf: blob, in: pass.number) {
+          pass.tombstones.insert(blob)
+        } else {
+          pass.add(.tombstone(of: blob), key: found.key, entry: entry)
+        }
+      }
+      guard page.count == IndexApplier.pageCount, let last = page.last else { return }
+      lower = last.key + [0]
     }
   }
 

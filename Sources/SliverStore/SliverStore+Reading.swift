@@ -111,6 +111,12 @@ extension SliverStore {
     }
   }
 
+  /// Whether parts of a segment could not be read as records when it was scanned. A delete may have
+  /// stood there; without the index, what it ended is back.
+  package var mayHaveForgottenDeletes: Bool {
+    state.read { $0.segments.values.contains(where: \.isDamaged) }
+  }
+
   /// The entry under a key, if its segment is still there.
   ///
   /// - Throws: also if the opening could not read or secure what belongs there.

@@ -107,10 +107,12 @@ extension DriveSet {
   private static let cursorByteCount = 8
 
   /// The oldest cursor of all drives that hold anything: what each of them has followed the registry
-  /// to. Nil: some drive's cursor was never saved, so its blobs have to be checked one by one.
+  /// to. Nil: some drive's cursor was never saved, or its deletes may have rotted, so its blobs have
+  /// to be checked one by one.
   func savedCursor() async -> Revision? {
     var oldest: Revision?
     for (position, store) in readable {
+      if store.mayHaveForgottenDeletes { return nil }
       do throws(SliverStoreError) {
         if let saved = try await store.value(for: Self.cursorName).flatMap(revision) {
           oldest =

@@ -32,6 +32,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case tombstoneDropped
   case tombstoneKept
   case tombstoneDoubted
+  case rottenTombstoneRenewed
 
   // StorageNode
   case cursorWaited

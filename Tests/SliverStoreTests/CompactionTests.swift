@@ -69,6 +69,25 @@ import World
     #expect(drive.segments.isEmpty)
   }
 
+  @Test func `a tombstone that rotted goes on keeping down what it ended`() async throws {
+    let drive = try await TestDrive()
+    let store = try await drive.open()
+    try await store.put(
+      [sliverRecord(sliverKey(1, 0))] + (0..<6).map { sliverRecord(sliverKey(2, $0)) })
+    try await store.put((0..<6).map { sliverRecord(sliverKey(3, $0)) })
+    try await store.delete(blobID(1))
+    try await store.delete(blobID(3))
+    let segment = try required(drive.segments.last)
+    let tombstone = try required(
+      try await drive.headers(of: segment).first { $0.kind == .tombstone })
+    #expect(tombstone.blob == blobID(1))
+    drive.disk.rot(segment, at: tombstone.offset)
+    #expect(try await store.compact().removedSegmentCount == 1)
+    #expect(!drive.segments.contains(segment))
+    let rebuilt = try await reopened(drive)
+    #expect(try await rebuilt.contains([sliverKey(1, 0), sliverKey(2, 0)]) == [false, true])
+  }
+
   @Test func `a moved tombstone does not kill what was stored after it`() async throws {
     let drive = try await TestDrive()
     let store = try await drive.open()

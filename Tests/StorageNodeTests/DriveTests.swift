@@ -166,6 +166,30 @@ import World
     try await running.stop()
   }
 
+  @Test func `what comes back because its tombstone rotted is deleted again`() async throws {
+    let bench = try await NodeBench()
+    var running = try await bench.start()
+    let (gone, kept) = (try bench.encode(), try bench.encode())
+    let registration = try await bench.store(gone, on: running)
+    try await bench.store(kept, on: running)
+    #expect(try await bench.registry.delete(blob: gone.blobID, object: registration.object) == 1)
+    #expect(await eventually { running.node.cursor.revision >= bench.memory.revision })
+    try await running.stop()
+    let disk = bench.drives[0].disk
+    let tombstoneStart = Array("WSLR".utf8) + [1, 3]
+    let (name, offset) = try #require(
+      disk.names.lazy.compactMap { name in
+        position(of: tombstoneStart, in: disk.contents(of: name) ?? []).map { (name, $0) }
+      }.first)
+    disk.rot(name, at: offset)
+    try await bench.drives[0].index.removeAll()
+    running = try await bench.start()
+    #expect(await eventually { running.node.cursor.revision >= bench.memory.revision })
+    #expect(await bench.intactCount(of: gone, on: running.node) == 0)
+    #expect(await bench.intactCount(of: kept, on: running.node) == bench.ownCount(of: kept))
+    try await running.stop()
+  }
+
   @Test func `a drive that cannot be read makes its slivers missing`() async throws {
     let bench = try await NodeBench()
     let running = try await bench.start()

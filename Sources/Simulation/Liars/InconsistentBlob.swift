@@ -38,8 +38,12 @@ package struct InconsistentBlob: Sendable {
   package let damage: Damage
   package let blob: BlobID
   package let metadata: BlobMetadata
+  /// What the rows commit to, up to the first one that commits to nothing.
+  package let leadingBytes: [UInt8]
   /// What the rows commit to; nil where one of them commits to nothing.
-  package let rowBytes: [UInt8]?
+  package var rowBytes: [UInt8]? {
+    UInt64(leadingBytes.count) == metadata.blobByteCount ? leadingBytes : nil
+  }
   private let encoded: EncodedBlob
   private let replaced: [Line: Sliver]
   /// Nobody has its sliver.
@@ -85,15 +89,12 @@ package struct InconsistentBlob: Sendable {
     self.encoded = encoded
     self.replaced = replaced
     self.unmakeable = unmakeable
-    if let unmakeable, unmakeable.axis == .primary, unmakeable.index < k1 {
-      rowBytes = nil
-    } else {
-      let rows = (0..<k1).flatMap { row in
-        (replaced[Line(axis: .primary, index: row)]
-          ?? encoded.sliver(.primary, SliverIndex(UInt16(row)))).bytes
-      }
-      rowBytes = Array(rows.prefix(bytes.count))
+    let end = unmakeable.map { $0.axis == .primary ? min($0.index, k1) : k1 } ?? k1
+    let rows = (0..<end).flatMap { row in
+      (replaced[Line(axis: .primary, index: row)]
+        ?? encoded.sliver(.primary, SliverIndex(UInt16(row)))).bytes
     }
+    leadingBytes = Array(rows.prefix(bytes.count))
   }
 
   /// What the metadata commits to; of an empty promise the sliver that it should have been.
