@@ -123,9 +123,10 @@ final class Machine: Sendable {
   var isFrail: Bool { world.swarm.frailNodes.contains(position) }
   var place: NetworkPlace { .process(name) }
 
-  /// Makes the drives the node's; once, before its first start.
+  /// Makes the drives the node's; once, before its first start. The power may go right after it.
   func initialise() async throws {
     for drive in drives { try await initialise(drive) }
+    if !world.swarm.faults.isEmpty { losePower() }
   }
 
   func initialise(_ drive: Drive) async throws {
@@ -147,7 +148,7 @@ final class Machine: Sendable {
       opened.append(await open(drive, number, seams))
     }
     let node = StorageNode(
-      configuration: StorageNodeConfiguration(), signer: signer, cluster: world.clusterID,
+      configuration: configuration(), signer: signer, cluster: world.clusterID,
       committee: world.committee, drives: opened, registry: seams.registry(), clock: seams.clock,
       randomness: seams.randomness, compute: ChargedCompute(clock: seams.clock, dice: dice),
       logger: world.logger(name))
@@ -213,7 +214,22 @@ final class Machine: Sendable {
       drive.disk.restart(dice.pick(CrashSurvival.allCases) ?? .some)
       let losable = drive.index.losableBatchCount
       drive.index.crash(losing: dice.chance(0.3) ? losable : dice.number(in: 0...losable))
+      // It is a cache: it may be gone altogether.
+      if dice.chance(0.1) { drive.index.wipe() }
     }
+  }
+
+  /// Small limits, so that they are reached.
+  private func configuration() -> StorageNodeConfiguration {
+    var configuration = StorageNodeConfiguration()
+    configuration.runningRequestCountMax = dice.pick([24, 64, 256]) ?? 256
+    configuration.metadataCacheByteCountMax = dice.pick([0, 4 << 10, 32 << 20]) ?? 0
+    configuration.expansionCacheByteCountMax = dice.pick([0, 64 << 10, 32 << 20]) ?? 0
+    configuration.eventBatchCountMax = dice.pick([1, 4, 256]) ?? 4
+    configuration.eventCountBetweenSaves = dice.pick([1, 16, 1024]) ?? 16
+    configuration.pendingDeleteCountMax = dice.pick([1, 4096]) ?? 4096
+    configuration.compactionInterval = dice.pick([.seconds(5), .seconds(60)]) ?? .seconds(60)
+    return configuration
   }
 
   private func begin(where isFit: (State) -> Bool) -> Bool {

@@ -62,6 +62,12 @@ extension Nemesis {
         if dice.chance(0.5) { await machine.crash(.powerLost) }
         set(DiskTrouble(), IndexTrouble(), of: machine)
         await reboot(machine)
+        // And what was stored again on top of it must not go with it.
+        if dice.chance(0.5) {
+          _ = await rest(duration)
+          await machine.crash(.powerLost)
+          await machine.start()
+        }
       }
     }
   }

@@ -46,7 +46,10 @@ struct RestChecks: Sendable {
       await workload.readBad(blob, check: .strict, reader.client)
       await workload.readBad(blob, check: .default, reader.client)
     }
-    for machine in machines { await checkLeftovers(ended, on: machine) }
+    for machine in machines {
+      await checkLeftovers(ended, on: machine)
+      checkCapacity(of: machine)
+    }
   }
 
   private func truth(of blob: BlobID) async -> Truth? {
@@ -126,6 +129,18 @@ struct RestChecks: Sendable {
         guard answer != .storedStatus(.nonexistent) else { continue }
         findings.add(.nothingLeftOver, "\(machine.name) has something of ended \(blob): \(answer)")
         break
+      }
+    }
+  }
+
+  private func checkCapacity(of machine: Machine) {
+    guard let capacity = world.swarm.driveCapacityByteCount else { return }
+    for (number, drive) in machine.drives.enumerated() {
+      let used = drive.disk.names.filter { $0.hasPrefix("segment-") }
+        .reduce(0) { $0 + (drive.disk.contents(of: $1)?.count ?? 0) }
+      if used > capacity {
+        findings.add(
+          .limitsHold, "drive \(number) of \(machine.name) holds \(used) of \(capacity) bytes")
       }
     }
   }
