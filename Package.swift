@@ -147,7 +147,7 @@ let package = Package(
       "SimulationTests",
       [
         "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
-        "Simulator", "Simulation", logging,
+        "Simulator", "Simulation", "walrus-simulate", logging,
       ]),
     tests(
       "DriversTests",
