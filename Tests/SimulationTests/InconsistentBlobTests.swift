@@ -13,7 +13,9 @@ import Simulator
 import Testing
 import World
 
-@Suite(.timeLimit(.minutes(5))) struct InconsistentBlobTests {
+// One test at a time: each lets time pass by waiting until nothing happens, and many at once would wait
+// for each other.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct InconsistentBlobTests {
   static let damages: [InconsistentBlob.Damage] = [
     .row(1), .row(5), .column(0), .column(6), .symbol(row: 0, column: 3),
     .symbol(row: 2, column: 0), .allRows, .emptyPromise(.primary, 1),

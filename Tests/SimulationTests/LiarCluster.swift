@@ -67,9 +67,16 @@ struct LiarCluster: Sendable {
     return trouble
   }
 
+  enum Time: Sendable {
+    /// To the next deadline whenever nothing seems to happen.
+    case passes
+    /// Enough where nobody waits for anything but answers.
+    case stands
+  }
+
   /// Runs `body` with all nodes up; those with habits lie.
   func running(
-    lying habits: [Int: LyingNode.Habits] = [:], quietTurnCount: Int = 500,
+    lying habits: [Int: LyingNode.Habits] = [:], time: Time = .passes,
     _ body: @escaping @Sendable ([LyingNode]) async throws -> Void
   ) async throws {
     var nodes: [StorageNode] = []
@@ -101,8 +108,9 @@ struct LiarCluster: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for node in nodes { group.addTask { try await node.run() } }
       defer { group.cancelAll() }
-      try await clock.autoAdvancing(quietTurnCount: quietTurnCount) {
-        try await body(started)
+      switch time {
+      case .passes: try await clock.autoAdvancing { try await body(started) }
+      case .stands: try await body(started)
       }
     }
     await network.shutDown()

@@ -12,14 +12,14 @@ import Simulator
 import Testing
 import World
 
-@Suite(.timeLimit(.minutes(5))) struct LyingNodeTests {
-  static let readLies: [LyingNode.Lie] = LyingNode.Lie.allCases
-
+// One test at a time: each lets time pass by waiting until nothing happens, and many at once would wait
+// for each other.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct LyingNodeTests {
   @Test(arguments: LyingNode.Lie.allCases, [LyingNode.Frequency.always, .share(0.5), .oncePerBlob])
   func `f lying nodes leave stores and reads right`(
     lie: LyingNode.Lie, frequency: LyingNode.Frequency
   ) async throws {
-    for liars in [[0, 1], [2, 5], [3, 6]] {
+    for liars in frequency == .always ? [[0, 1], [2, 5], [3, 6]] : [[1, 4]] {
       let cluster = try await LiarCluster(shards: 7, nodes: 7, seed: UInt64(liars[0] + 1))
       let habits = LyingNode.Habits([lie: frequency])
       try await cluster.running(lying: [liars[0]: habits, liars[1]: habits]) { _ in

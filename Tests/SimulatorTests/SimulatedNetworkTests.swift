@@ -42,7 +42,9 @@ private final class Echo: NodeService {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct SimulatedNetworkTests {
+// One test at a time: each lets time pass by waiting until nothing happens, and many at once would wait
+// for each other.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SimulatedNetworkTests {
   let clock = VirtualClock()
   let trace = Trace()
   let network: SimulatedNetwork
