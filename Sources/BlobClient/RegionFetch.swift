@@ -344,11 +344,13 @@ struct RegionFetch: Sendable {
       }
       return
     }
-    for range in wanted[line.index].ranges {
-      block.write(
-        bytes[range.lowerBound * symbolByteCount..<range.upperBound * symbolByteCount],
-        row: line.index, column: range.lowerBound)
-      if !symbols.isOwn { degradedSymbolCount += range.count }
+    // Also over cells that columns gave before: what passes for a verified row must be one.
+    let columns = block.columns.clamped(to: 0..<planner.parameters.secondarySourceCount)
+    block.write(
+      bytes[columns.lowerBound * symbolByteCount..<columns.upperBound * symbolByteCount],
+      row: line.index, column: columns.lowerBound)
+    if !symbols.isOwn {
+      degradedSymbolCount += wanted[line.index].ranges.reduce(0) { $0 + $1.count }
     }
     verifiedRows.insert(line.index)
     wanted.remove(row: line.index)

@@ -14,6 +14,8 @@ package struct SimulatedEndpoint: Transport {
   let peer: NetworkPeer
   /// The process's own, which its deadlines are told by.
   let clock: any Clock
+  /// Where the process works on what others ask.
+  let executor: (any TaskExecutor)?
 
   package func send(_ request: NodeRequest, to node: NodeID, deadline: Instant)
     async throws(TransportError) -> NodeResponse

@@ -131,7 +131,9 @@ extension SimulatedNetwork {
     let isTaken = state.withLock { state in
       guard let listener = state.listeners[parcel.node], listener.life.isAlive else { return false }
       let id = state.newID()
-      let task = Task { [self] in await serve(id, parcel, listener) }
+      let task = Task(executorPreference: listener.executor) { [self] in
+        await serve(id, parcel, listener)
+      }
       state.serving[id] = Serving(
         life: listener.life, node: parcel.node, exchange: parcel.exchange, asker: parcel.asker,
         peer: listener.peer, task: task)

@@ -28,6 +28,7 @@ package final class SimulatedNetwork: Sendable {
     var life: ProcessLife
     var peer: NetworkPeer
     var clock: any Clock
+    var executor: (any TaskExecutor)?
     var service: any NodeService
     var isHonest: Bool
   }
@@ -79,13 +80,15 @@ package final class SimulatedNetwork: Sendable {
 
   // MARK: Processes
 
-  /// The network as the process sees it. `processClock` is the one that its deadlines are told by.
-  package func endpoint(of life: ProcessLife, zone: String, clock processClock: any Clock)
-    -> SimulatedEndpoint
-  {
+  /// The network as the process sees it. `processClock` is the one that its deadlines are told by;
+  /// its work on requests runs on `executor`, nil being the run's own.
+  package func endpoint(
+    of life: ProcessLife, zone: String, clock processClock: any Clock,
+    executor: (any TaskExecutor)? = nil
+  ) -> SimulatedEndpoint {
     let endpoint = SimulatedEndpoint(
       network: self, life: life, peer: NetworkPeer(name: life.name, zone: zone),
-      clock: processClock)
+      clock: processClock, executor: executor)
     state.withLock { $0.endpoints[life.name] = endpoint }
     return endpoint
   }
@@ -100,8 +103,8 @@ package final class SimulatedNetwork: Sendable {
         preconditionFailure("\(life.name) listens for \(node) and has no endpoint")
       }
       state.listeners[node] = Listener(
-        life: life, peer: endpoint.peer, clock: endpoint.clock, service: service,
-        isHonest: isHonest)
+        life: life, peer: endpoint.peer, clock: endpoint.clock,
+        executor: endpoint.executor, service: service, isHonest: isHonest)
       state.places[node] = endpoint.peer
     }
     trace.record(.network, traceValue(1, UInt64(node.value)), "\(life.name) listens for \(node)")

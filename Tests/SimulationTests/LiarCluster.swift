@@ -67,9 +67,17 @@ struct LiarCluster: Sendable {
     return trouble
   }
 
-  /// Runs `body` with all nodes up; those with habits lie.
+  /// Lets time pass whenever nothing seems to happen. Much must seem to: a deadline that passes while
+  /// an honest node computes would look like a fault.
+  func passing<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws
+    -> Value
+  {
+    try await clock.autoAdvancing(quietTurnCount: 3000, body)
+  }
+
+  /// Runs `body` with all nodes up; those with habits lie. Time stands still but in `passing`.
   func running(
-    lying habits: [Int: LyingNode.Habits] = [:], quietTurnCount: Int = 500,
+    lying habits: [Int: LyingNode.Habits] = [:],
     _ body: @escaping @Sendable ([LyingNode]) async throws -> Void
   ) async throws {
     var nodes: [StorageNode] = []
@@ -101,20 +109,21 @@ struct LiarCluster: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for node in nodes { group.addTask { try await node.run() } }
       defer { group.cancelAll() }
-      try await clock.autoAdvancing(quietTurnCount: quietTurnCount) {
-        try await body(started)
-      }
+      try await body(started)
     }
     await network.shutDown()
   }
 
-  func client(_ change: (inout BlobClientConfiguration) -> Void = { _ in }) -> BlobClient {
+  func client(
+    over transport: (any Transport)? = nil,
+    _ change: (inout BlobClientConfiguration) -> Void = { _ in }
+  ) -> BlobClient {
     var configuration = BlobClientConfiguration()
     change(&configuration)
     return BlobClient(
       configuration: configuration, registry: registry, cluster: clusterID, committee: committee,
-      transport: endpoint, clock: clock, randomness: randomness, compute: InlineCompute(),
-      spool: SimulatedDisk(seed: 99),
+      transport: transport ?? endpoint, clock: clock, randomness: randomness,
+      compute: InlineCompute(), spool: SimulatedDisk(seed: 99),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
@@ -163,4 +172,17 @@ func content(_ byteCount: Int, seed: UInt64 = 1) -> [UInt8] {
 func subsets(of n: Int, count: Int) -> [[Int]] {
   (0..<(1 << n)).map { mask in (0..<n).filter { mask >> $0 & 1 == 1 } }
     .filter { $0.count == count }
+}
+
+/// Refuses what it is told to.
+struct RefusingTransport: Transport {
+  let inner: any Transport
+  let refuses: @Sendable (NodeRequest, NodeID) -> Bool
+
+  func send(_ request: NodeRequest, to node: NodeID, deadline: Instant)
+    async throws(TransportError) -> NodeResponse
+  {
+    if refuses(request, node) { throw .unreachable(node, "the test says so") }
+    return try await inner.send(request, to: node, deadline: deadline)
+  }
 }

@@ -16,7 +16,9 @@ func eventually(_ condition: @Sendable () async -> Bool) async throws {
   Issue.record("it never happened")
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ProcessClockTests {
+// One test at a time: each lets time pass by waiting until nothing happens, and many at once would wait
+// for each other.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ProcessClockTests {
   let master = VirtualClock()
   let life = ProcessLife(name: "node-1")
   let trace = Trace()

@@ -9,7 +9,9 @@ import Synchronization
 import Testing
 import World
 
-@Suite(.timeLimit(.minutes(1))) struct ProcessControlStoreTests {
+// One test at a time: each lets time pass by waiting until nothing happens, and many at once would wait
+// for each other.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ProcessControlStoreTests {
   let clock = VirtualClock()
   let shared = MemoryControlStore()
   let life = ProcessLife(name: "gateway")

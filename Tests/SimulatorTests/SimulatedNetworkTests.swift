@@ -42,7 +42,9 @@ private final class Echo: NodeService {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct SimulatedNetworkTests {
+// One test at a time: each lets time pass by waiting until nothing happens, and many at once would wait
+// for each other.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SimulatedNetworkTests {
   let clock = VirtualClock()
   let trace = Trace()
   let network: SimulatedNetwork
@@ -72,8 +74,10 @@ private final class Echo: NodeService {
     network.setTrouble(trouble, from: source, to: target)
   }
 
-  func send(within duration: Duration = .seconds(10)) async -> Result<NodeResponse, TransportError>
-  {
+  /// By default the deadline lies beyond what `running` lets pass.
+  func send(within duration: Duration = .seconds(6000)) async -> Result<
+    NodeResponse, TransportError
+  > {
     do throws(TransportError) {
       return .success(
         try await endpoint.send(Self.request, to: Self.node, deadline: clock.now + duration))
@@ -118,7 +122,7 @@ private final class Echo: NodeService {
   @Test func `inside a zone it takes less time than across`() async throws {
     let near = ProcessLife(name: "near")
     let neighbour = network.endpoint(of: near, zone: "b", clock: clock)
-    let deadline = clock.now + .seconds(1000)
+    let deadline = clock.now + .seconds(6000)
     var durations: [Duration] = []
     for endpoint in [endpoint, neighbour] {
       let start = clock.now
@@ -157,12 +161,12 @@ private final class Echo: NodeService {
 
   @Test func `a one-way partition loses the requests, the other way the answers`() async throws {
     trouble(from: .zone("a"), to: .process("server")) { $0.loss = 1 }
-    let lost = try await running { await send() }
+    let lost = try await running { await send(within: .seconds(10)) }
     #expect(lost == .failure(.deadlineExceeded(Self.node)))
     #expect(echo.count == 0)
     network.heal()
     trouble(from: .process("server"), to: .everywhere) { $0.loss = 1 }
-    let unheard = try await running { await send() }
+    let unheard = try await running { await send(within: .seconds(10)) }
     #expect(unheard == .failure(.deadlineExceeded(Self.node)))
     #expect(echo.count == 1)
     network.heal()
@@ -238,7 +242,7 @@ private final class Echo: NodeService {
         let before = echo.count
         let first = Task { await send() }
         while network.carryingCount == 0 { await Task.yield() }
-        _ = try? await endpoint.send(other, to: Self.node, deadline: clock.now + .seconds(10))
+        _ = try? await endpoint.send(other, to: Self.node, deadline: clock.now + .seconds(6000))
         _ = await first.value
         let pair = echo.state.withLock { $0.requests[before...].map { "\($0)" } }
         orders.insert(pair.joined(separator: ","))
@@ -302,7 +306,7 @@ private final class Echo: NodeService {
       let life = ProcessLife(name: "server")
       _ = network.endpoint(of: life, zone: "b", clock: clock)
       network.listen(Self.node, service: echo, life: life)
-      let asking = Task { await send() }
+      let asking = Task { await send(within: .seconds(10)) }
       try await eventually { network.carryingCount == 1 }
       clock.advance(by: .seconds(5))
       try await eventually { network.servingCount == 1 }
@@ -376,6 +380,8 @@ private final class Echo: NodeService {
     #expect(network.carryingCount == 1)
     await network.shutDown()
     #expect(network.carryingCount == 0 && clock.sleeperCount == 0)
-    #expect(try await running { await send() } == .failure(.deadlineExceeded(Self.node)))
+    #expect(
+      try await running { await send(within: .seconds(10)) }
+        == .failure(.deadlineExceeded(Self.node)))
   }
 }
