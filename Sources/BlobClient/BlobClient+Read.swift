@@ -40,9 +40,9 @@ extension BlobClient {
   /// the whole blob is fetched, encoded again and compared with its ID before the first byte; that
   /// takes about seven times the blob in memory and is refused above `strictByteCountMax`.
   ///
-  /// With the default check all bytes are those of the rows that the metadata commits to: of a badly
-  /// encoded blob some reads find out that it is, and those that do not give the same bytes. A strict
-  /// read always finds it out. With `skip`, readers may get different bytes of such a blob.
+  /// Parts of rows are checked symbol by symbol against the row *or* the column that they came
+  /// from. Only for a badly encoded blob do these disagree; a whole read with the default check
+  /// finds that out, a range read may not.
   /// - Throws: `notFound`, `unavailable`, `rangeOutsideBlob`, `inconsistent`, `forbidden`,
   ///   `tooLarge` (strict only), `sinkFailed`, `cancelled`.
   @discardableResult

@@ -6,9 +6,9 @@
 //   spool     when rows alone no longer suffice (more than f shards gone): strips of columns, put
 //             into a file, then delivered from there (BlobReader+Spool.swift)
 //
-// What is checked: every byte, before it is delivered, against the root of its row: whole rows by their
-// root, single symbols by a path to it. So all readers get the same bytes, also of a badly encoded
-// blob, whose columns say otherwise. Only with the check `skip` do columns count as much as rows.
+// What is checked: every byte, before it is delivered. A row that is wanted whole has the root that
+// the metadata commits to (unless the check is `skip` and its columns say otherwise); of a part of
+// a row each symbol has a path to the root of its row or of its column.
 //
 // Rows of which the blob has nothing are all zero, so they are not fetched: their roots are
 // compared.
@@ -88,11 +88,15 @@ struct BlobReader: Sendable {
   // MARK: Windows
 
   private func read(_ cells: Range<Int>, _ state: inout ReadState) async throws(BlobClientError) {
-    if check == .skip || wholeRows(around: cells) == cells, fitsInMemory(cells) {
-      return try await readAtOnce(cells, &state)
+    let windows = windows(of: cells)
+    let columnCount = windows.count == 1 ? CellBlock.columns(of: cells, columnCount: k2).count : k2
+    // Columns are fetched over all rows: only where that fits into a window may they be had so.
+    if windows.count == 1, columnCount * k1 * s <= services.configuration.windowByteCount {
+      let block = try await fetchAll(cells, .rowsAndColumns, &state)
+      return try await deliver(block, cells)
     }
     var fetched: (block: CellBlock, cells: Range<Int>)?
-    for window in windows(of: cells) {
+    for window in windows {
       async let delivery = delivered(fetched)
       let next = await fetch(window, .rows, &state)
       try await delivery.get()
@@ -101,40 +105,11 @@ struct BlobReader: Sendable {
       case .success(let block): fetched = (block, window)
       case .failure(.exhausted):
         let rest = PlantedBug.spoolStartsOver.isPlanted ? cells : window
-        return try await readWithColumns(rest.lowerBound..<cells.upperBound, &state)
+        return try await readByColumns(rest.lowerBound..<cells.upperBound, &state)
       case .failure(let failure): throw state.error(failure)
       }
     }
     try await delivered(fetched).get()
-  }
-
-  /// When rows alone do not suffice. Rows still decide what the bytes are: whatever columns say is
-  /// compared with the roots of whole rows, lest two readers of a badly encoded blob get different
-  /// bytes. That moves more than the range, but only with more than f shards gone.
-  private func readWithColumns(_ cells: Range<Int>, _ state: inout ReadState)
-    async throws(BlobClientError)
-  {
-    let cells = check == .skip ? cells : wholeRows(around: cells)
-    if fitsInMemory(cells) { return try await readAtOnce(cells, &state) }
-    try await readByColumns(cells, &state)
-  }
-
-  private func readAtOnce(_ cells: Range<Int>, _ state: inout ReadState)
-    async throws(BlobClientError)
-  {
-    let block = try await fetchAll(cells, .rowsAndColumns, &state)
-    try await deliver(block, cells)
-  }
-
-  private func wholeRows(around cells: Range<Int>) -> Range<Int> {
-    cells.lowerBound / k2 * k2..<(cells.upperBound + k2 - 1) / k2 * k2
-  }
-
-  /// Columns are fetched over all rows: only where that fits into a window may they be had with rows.
-  private func fitsInMemory(_ cells: Range<Int>) -> Bool {
-    guard windows(of: cells).count == 1 else { return false }
-    let columnCount = CellBlock.columns(of: cells, columnCount: k2).count
-    return columnCount * k1 * s <= services.configuration.windowByteCount
   }
 
   /// Runs of whole rows (the first and the last may be cut) of at most a window, at least one row.

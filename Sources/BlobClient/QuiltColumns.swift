@@ -2,8 +2,8 @@
 //
 // Parts of streams that lie in the columns of a quilt, by fetching just the cells they take.
 //
-// A column is had from its own sliver (a small part of it as symbols with paths) or, where that is
-// lost, from one symbol of each of any k1 rows. Only when some column can be had in neither way are
+// A column is had from its own sliver or, where that is lost, from one symbol of each of any k1 rows;
+// a small part of one as symbols with paths. Only when some column can be had in neither way are its
 // cells taken from whatever rows are left.
 
 import RedStuff

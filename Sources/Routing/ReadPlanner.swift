@@ -16,15 +16,11 @@
 package import RedStuff
 
 package struct ReadPlanner: Sendable {
-  /// Which lines vouch for the cells of a plan, and may be fetched whole.
-  ///
-  /// Rows and columns of a badly encoded blob contradict each other. With lines of one kind all readers
-  /// get the same bytes, wherever the symbols come from; with both, only if whole lines are compared
-  /// with their roots afterwards.
+  /// Which whole lines a plan may fetch.
   package enum Lines: Sendable {
-    /// For one window of many, where a column would be fetched again for each window.
+    /// Rows only: for one window of many, where a column would be fetched again for each window.
     case rows
-    /// For strips of columns, where a row would be fetched again for each strip.
+    /// Columns only: for strips of columns, where a row would be fetched again for each strip.
     case columns
     /// Whatever is cheaper: for what is read in one go.
     case rowsAndColumns
@@ -59,13 +55,12 @@ package struct ReadPlanner: Sendable {
     let market = Market(planner: self, sources: sources, held: held)
     switch lines {
     case .rows: return byRow(wanted, market, mayUseColumns: false)
-    case .columns: return byColumn(wanted, market, mayUseRows: false)
+    case .columns: return byColumn(wanted, market)
     case .rowsAndColumns:
       guard let rowPlan = byRow(wanted, market, mayUseColumns: true) else {
-        return byColumn(wanted, market, mayUseRows: true)
+        return byColumn(wanted, market)
       }
-      guard wanted.rows.count > 1,
-        let columnPlan = byColumn(wanted, market, mayUseRows: true),
+      guard wanted.rows.count > 1, let columnPlan = byColumn(wanted, market),
         columnPlan.byteCount < rowPlan.byteCount
       else { return rowPlan }
       return columnPlan
@@ -73,7 +68,6 @@ package struct ReadPlanner: Sendable {
   }
 
   private func byRow(_ wanted: WantedCells, _ market: Market, mayUseColumns: Bool) -> ReadPlan? {
-    let homes: [SliverAxis] = mayUseColumns ? [.primary, .secondary] : [.primary]
     var basket = Basket(planner: self)
     for row in wanted.sortedRows {
       let line = market.offer(for: .row(row))
@@ -87,7 +81,7 @@ package struct ReadPlanner: Sendable {
       let covered = cells.ranges.allSatisfy { range in
         range.allSatisfy { column in
           let offer = mayUseColumns ? market.offer(for: .column(column)) : nil
-          return parts.add(row: row, column: column, market, orColumn: offer, from: homes)
+          return parts.add(row: row, column: column, market, orColumn: offer)
         }
       }
       switch (line, covered) {
@@ -104,8 +98,7 @@ package struct ReadPlanner: Sendable {
     cells.ranges.first == 0..<parameters.secondarySourceCount
   }
 
-  private func byColumn(_ wanted: WantedCells, _ market: Market, mayUseRows: Bool) -> ReadPlan? {
-    let homes: [SliverAxis] = mayUseRows ? [.secondary, .primary] : [.secondary]
+  private func byColumn(_ wanted: WantedCells, _ market: Market) -> ReadPlan? {
     var columns: [Int: [Int]] = [:]
     for row in wanted.sortedRows {
       for range in wanted[row].ranges {
@@ -117,7 +110,7 @@ package struct ReadPlanner: Sendable {
       let offer = market.offer(for: .column(column))
       var cells = Basket(planner: self)
       let covered = rows.allSatisfy {
-        cells.add(row: $0, column: column, market, orColumn: nil, from: homes)
+        cells.add(row: $0, column: column, market, orColumn: nil, preferring: .secondary)
       }
       if let offer, !covered || offer.byteCount <= cells.byteCount {
         basket.add(offer)
@@ -188,16 +181,16 @@ private struct Basket {
     if lines.updateValue(price, forKey: line) == nil { byteCount += price }
   }
 
-  /// Adds one cell from the first of the homes that has it, or its column if that is cheaper; false if
-  /// nothing yields the cell. Symbols with paths cost a node the expansion of a sliver, so a plan by
-  /// rows takes them from rows, and a plan by columns from columns, where it can.
+  /// Adds one cell from a home that has it, or its column if that is cheaper; false if nothing
+  /// yields the cell. Symbols with paths cost a node the expansion of a sliver, so a plan by rows
+  /// takes them from rows, and a plan by columns from columns, where it can.
   mutating func add(
-    row: Int, column: Int, _ market: Market, orColumn offer: Market.Offer?, from axes: [SliverAxis]
+    row: Int, column: Int, _ market: Market, orColumn offer: Market.Offer?,
+    preferring axis: SliverAxis = .primary
   ) -> Bool {
-    let homes: [(line: MatrixLine, position: Int)] = axes.map {
-      $0 == .primary ? (.row(row), column) : (.column(column), row)
-    }
-    let home = homes.first { market.sources.isUsable($0.line) }
+    let homes: [(line: MatrixLine, position: Int)] = [(.row(row), column), (.column(column), row)]
+    let preferred = axis == .primary ? homes : homes.reversed()
+    let home = preferred.first { market.sources.isUsable($0.line) }
     if let offer, home == nil || offer.byteCount < planner.provenSymbolByteCount {
       add(offer)
       return true
