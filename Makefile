@@ -52,4 +52,4 @@ setup:
 	@Scripts/setup
 
 clean:
-	@rm -rf .build .build-fuzz .build-mutants
+	@rm -rf .build .build-debug .build-fuzz .build-mutants

@@ -11,7 +11,6 @@ import ControlPlane
 import RedStuff
 import Simulation
 import Simulator
-import Synchronization
 import Testing
 import World
 
@@ -74,35 +73,6 @@ import World
         }
       }
       if blob.rowBytes != nil { #expect(readCount > 0) }
-    }
-  }
-
-  // The node of row 0 is away until columns have given some of its cells, and then gives the row.
-  @Test func `a row that arrives after cells of it from columns replaces them`() async throws {
-    let cluster = try await LiarCluster(shards: 7, nodes: 7)
-    try await cluster.running { _ in
-      let bytes = content(15 * 40)
-      let blob = try await Self.stored(.symbol(row: 0, column: 0), bytes, in: cluster)
-      let holder = { (pair: UInt16) in
-        cluster.committee.node(keeping: SliverPairIndex(pair), of: blob.blob)
-      }
-      let (first, fifth) = (holder(0), holder(5))
-      let away = Set([1, 2, 3].map(holder))
-      let isBack = Mutex(false)
-      let transport = RefusingTransport(inner: cluster.endpoint) { request, node in
-        guard case .readBatch(let items) = request else { return false }
-        if isBack.withLock({ $0 }) { return false }
-        if node == fifth, items.contains(where: { $0.axis == .primary }) {
-          isBack.withLock { $0 = true }
-          return true
-        }
-        return away.contains(node) || node == first
-      }
-      let client = cluster.client(over: transport)
-      let got = try await cluster.passing { await client.bytes(of: blob.blob) }
-      #expect(isBack.withLock { $0 })
-      let rows = try #require(blob.rowBytes)
-      #expect(got == .success(rows))
     }
   }
 }

@@ -173,16 +173,3 @@ func subsets(of n: Int, count: Int) -> [[Int]] {
   (0..<(1 << n)).map { mask in (0..<n).filter { mask >> $0 & 1 == 1 } }
     .filter { $0.count == count }
 }
-
-/// Refuses what it is told to.
-struct RefusingTransport: Transport {
-  let inner: any Transport
-  let refuses: @Sendable (NodeRequest, NodeID) -> Bool
-
-  func send(_ request: NodeRequest, to node: NodeID, deadline: Instant)
-    async throws(TransportError) -> NodeResponse
-  {
-    if refuses(request, node) { throw .unreachable(node, "the test says so") }
-    return try await inner.send(request, to: node, deadline: deadline)
-  }
-}

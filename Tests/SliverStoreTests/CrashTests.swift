@@ -100,7 +100,8 @@ import World
 
   // The tombstone may be found by the next opening. What it would end must not be counted on: the
   // blob may have been stored again meanwhile.
-  @Test func `a delete that failed leaves nothing of its blob that counts as stored`() async throws {
+  @Test func `a delete that failed leaves nothing of its blob that counts as stored`() async throws
+  {
     let drive = try await TestDrive()
     let store = try await drive.open()
     try await store.put([sliverRecord(sliverKey(0, 0)), sliverRecord(sliverKey(1, 0))])
