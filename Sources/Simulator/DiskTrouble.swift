@@ -51,14 +51,6 @@ package struct IndexTrouble: Sendable, Equatable {
   package init() {}
 }
 
-extension SeededRandomness {
-  /// True with this probability; rolls no dice when there is no choice.
-  func happens(_ rate: Double) -> Bool {
-    guard rate > 0 else { return false }
-    return Double(next() >> 11) * 0x1p-53 < rate
-  }
-}
-
 /// What an operation takes, and how it waits.
 struct SeamLatency: Sendable {
   /// A stall is looked at again after at most this long: it may have been ended.

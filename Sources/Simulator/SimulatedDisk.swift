@@ -187,14 +187,14 @@ package final class SimulatedDisk: Disk {
   private func failureCode(of kind: DiskOperation.Kind, _ trouble: DiskTrouble) -> Int32? {
     let (inputOutput, tooManyFiles): (Int32, Int32) = (5, 24)
     switch kind {
-    case .read: return dice.happens(trouble.readFailureRate) ? inputOutput : nil
-    case .sync, .syncDirectory: return dice.happens(trouble.syncFailureRate) ? inputOutput : nil
+    case .read: return dice.chance(trouble.readFailureRate) ? inputOutput : nil
+    case .sync, .syncDirectory: return dice.chance(trouble.syncFailureRate) ? inputOutput : nil
     case .list, .open:
-      guard dice.happens(trouble.openFailureRate) else { return nil }
+      guard dice.chance(trouble.openFailureRate) else { return nil }
       return dice.next() & 1 == 0 ? inputOutput : tooManyFiles
-    case .size, .space: return dice.happens(trouble.openFailureRate) ? inputOutput : nil
+    case .size, .space: return dice.chance(trouble.openFailureRate) ? inputOutput : nil
     case .write, .truncate, .create, .remove, .rename:
-      return dice.happens(trouble.writeFailureRate) ? inputOutput : nil
+      return dice.chance(trouble.writeFailureRate) ? inputOutput : nil
     }
   }
 

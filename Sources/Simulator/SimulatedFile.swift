@@ -36,7 +36,7 @@ final class SimulatedFile: DiskFile {
         throw .failed(file: name, operation: "read", code: 5)
       }
       var found = Array(bytes[range])
-      if count > 0, dice.happens(state.trouble.staleReadRate) {
+      if count > 0, dice.chance(state.trouble.staleReadRate) {
         let sectors = SimulatedDisk.Inode.sectors(range)
         let sector = sectors.lowerBound + dice.number(below: sectors.count)
         let old = state.inodes[self.inode]?.staleBytes(ofSector: sector) ?? []
@@ -66,12 +66,12 @@ final class SimulatedFile: DiskFile {
         state.inodes[inode]?.write(bytes[..<part], at: offset)
         throw .full(file: name)
       }
-      if disk.dice.happens(trouble.misdirectedWriteRate),
+      if disk.dice.chance(trouble.misdirectedWriteRate),
         state.inodes[inode]?.misdirect(bytes, at: offset, disk.dice) != nil
       {
         return
       }
-      if disk.dice.happens(trouble.lostWriteRate) {
+      if disk.dice.chance(trouble.lostWriteRate) {
         state.inodes[inode]?.lose(bytes, at: offset)
       } else {
         state.inodes[inode]?.write(bytes, at: offset)

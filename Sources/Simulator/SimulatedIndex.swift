@@ -133,7 +133,7 @@ package final class SimulatedIndex: Index {
         return .failure(IndexError("the simulated index failed as told"))
       }
       let isRead = kind == .values || kind == .entries
-      if dice.happens(isRead ? state.trouble.readFailureRate : state.trouble.writeFailureRate) {
+      if dice.chance(isRead ? state.trouble.readFailureRate : state.trouble.writeFailureRate) {
         if kind == .apply, dice.next() & 1 == 0 { _ = body(&state) }
         return .failure(IndexError("the simulated index failed"))
       }

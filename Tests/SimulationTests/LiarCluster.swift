@@ -114,15 +114,12 @@ struct LiarCluster: Sendable {
     await network.shutDown()
   }
 
-  func client(
-    over transport: (any Transport)? = nil,
-    _ change: (inout BlobClientConfiguration) -> Void = { _ in }
-  ) -> BlobClient {
+  func client(_ change: (inout BlobClientConfiguration) -> Void = { _ in }) -> BlobClient {
     var configuration = BlobClientConfiguration()
     change(&configuration)
     return BlobClient(
       configuration: configuration, registry: registry, cluster: clusterID, committee: committee,
-      transport: transport ?? endpoint, clock: clock, randomness: randomness,
+      transport: endpoint, clock: clock, randomness: randomness,
       compute: InlineCompute(), spool: SimulatedDisk(seed: 99),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }

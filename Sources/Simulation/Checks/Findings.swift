@@ -11,12 +11,11 @@ package enum Invariant: String, Sendable, CaseIterable {
   case noWrongByte = "S1"
   /// A certified blob is readable while at most f shards are lost or lie.
   case readable = "S2"
-  /// What was signed as stored survives any later crash.
+  /// What was signed as stored survives any later crash, and stays until the registry has ended it
+  /// (S5): a sliver of a living blob that is gone is found here, whoever removed it.
   case confirmationsHold = "S3"
   /// All correct readers of an inconsistently encoded blob agree.
   case readersAgree = "S4"
-  /// A sliver of a living blob goes only when the registry says that the blob has ended.
-  case nothingLivingRemoved = "S5"
   /// After deletes and a grace period no sliver is left over.
   case nothingLeftOver = "S6"
   /// Capacities hold; a refused write leaves nothing behind.
