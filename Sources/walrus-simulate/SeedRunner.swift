@@ -64,6 +64,7 @@ struct SeedRunner {
     switch outcome {
     case .finished, .reachedEvent: break
     case .deadlocked: add("nothing can go on: every task waits for another", to: &result)
+    case .endless: add("the run does not end: some work waits for ever", to: &result)
     case .livelocked: add("time stands still while tasks go round in circles", to: &result)
     }
     if touched.threads + touched.clock_reads + touched.random_draws > 0 {

@@ -16,6 +16,8 @@ final class RunQueue: @unchecked Sendable {
   static let shared = RunQueue()
   /// Between two looks at priorities or at who starves.
   private static let moodStepCount = 2000
+  /// Runs take some 80 minutes; what waits for something that never comes goes on for ever.
+  private static let durationMax = Duration.seconds(6 * 60 * 60)
 
   /// A job is run exactly once, while its executor lives: lanes live as long as the run.
   @safe private struct Entry {
@@ -41,6 +43,8 @@ final class RunQueue: @unchecked Sendable {
     case deadlocked
     /// So many steps without any time passing.
     case livelocked
+    /// Far more time has passed than a run may take.
+    case endless
     /// The event asked for is reached.
     case reachedEvent
   }
@@ -72,11 +76,15 @@ final class RunQueue: @unchecked Sendable {
     let costNanoseconds = Int(stepCostMax.wholeNanoseconds)
     var stillStepCount = 0
     var lastTime = clock.now
+    let latest = lastTime + Self.durationMax
     while !isDone() {
+      if lastTime > latest { return .endless }
       if let eventMax, trace.count >= eventMax { return .reachedEvent }
       if entries.isEmpty {
         guard let next = clock.nextDeadline else { return .deadlocked }
         clock.advance(to: next)
+        lastTime = clock.now
+        stillStepCount = 0
         continue
       }
       let entry = take()

@@ -54,7 +54,8 @@ final class ClientMachine: Sendable {
     }
     let seams = ProcessSeams(name, run: run, in: world)
     let registry = seams.registry()
-    let endpoint = world.network.endpoint(of: seams.life, zone: zone, clock: seams.clock)
+    let endpoint = world.network.endpoint(
+      of: seams.life, zone: zone, clock: seams.clock, executor: world.executor(name))
     let client = BlobClient(
       configuration: configuration(), registry: registry, cluster: world.clusterID,
       committee: world.committee,

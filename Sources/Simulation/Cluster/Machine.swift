@@ -165,7 +165,9 @@ final class Machine: Sendable {
     }
     seams.tasks.start { await node.compactDrives() }
     // Nodes only listen so far; the network wants to know where they are.
-    _ = world.network.endpoint(of: seams.life, zone: member.topology.zone, clock: seams.clock)
+    _ = world.network.endpoint(
+      of: seams.life, zone: member.topology.zone, clock: seams.clock,
+      executor: world.executor(name))
     let service: any NodeService =
       lies.map {
         LyingNode(
