@@ -25,6 +25,8 @@ package struct RunReport: Sendable {
 package final class SimulatedRun: Sendable {
   /// Longer than a registration may wait for its certificate, so that abandoned ones are over.
   private static let abandonmentTime = Duration.seconds(65 * 60)
+  /// Longer than ended registrations are remembered.
+  private static let graceTime = Duration.seconds(25 * 60 * 60)
   /// Within it, work that is pending when the world is healed must be done.
   private static let settlingTime = Duration.seconds(20 * 60)
 
@@ -125,6 +127,7 @@ package final class SimulatedRun: Sendable {
       await machine.start()
     }
     await rest(Self.abandonmentTime)
+    if dice.chance(0.1) { await rest(Self.graceTime) }
     for client in clients { await client.process?.client.waitForTails() }
     await checkCursors(machines, world)
   }

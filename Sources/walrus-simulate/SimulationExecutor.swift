@@ -16,8 +16,8 @@ final class RunQueue: @unchecked Sendable {
   static let shared = RunQueue()
   /// Between two looks at priorities or at who starves.
   private static let moodStepCount = 2000
-  /// Runs take some 80 minutes; what waits for something that never comes goes on for ever.
-  private static let durationMax = Duration.seconds(6 * 60 * 60)
+  /// Runs take 80 minutes, some a day; what waits for something that never comes goes on for ever.
+  private static let durationMax = Duration.seconds(36 * 60 * 60)
 
   /// A job is run exactly once, while its executor lives: lanes live as long as the run.
   @safe private struct Entry {

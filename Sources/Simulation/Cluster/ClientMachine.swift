@@ -7,7 +7,6 @@ import BlobClient
 import ControlPlane
 import RedStuff
 import Simulator
-import Synchronization
 import World
 
 final class ClientMachine: Sendable {
@@ -18,13 +17,6 @@ final class ClientMachine: Sendable {
     let registry: Registry
   }
 
-  private struct State {
-    var process: Process?
-    /// Between two states: nobody else may start or stop it.
-    var isChanging = false
-    var runCount = 0
-  }
-
   private static let maintenanceInterval = Duration.seconds(10)
 
   let position: Int
@@ -32,7 +24,7 @@ final class ClientMachine: Sendable {
   let spool: SimulatedDisk
   private let world: SharedWorld
   private let dice: SeededRandomness
-  private let state = Mutex(State())
+  private let slot = ProcessSlot<Process>()
 
   init(position: Int, in world: SharedWorld) {
     self.position = position
@@ -44,14 +36,10 @@ final class ClientMachine: Sendable {
 
   var name: String { "client-\(position)" }
   var place: NetworkPlace { .process(name) }
-  var process: Process? { state.withLock { $0.process } }
+  var process: Process? { slot.process }
 
   func start() async {
-    guard begin(where: { $0.process == nil }) else { return }
-    let run = state.withLock { state in
-      state.runCount += 1
-      return state.runCount
-    }
+    guard let run = slot.beginStart() else { return }
     let seams = ProcessSeams(name, run: run, in: world)
     let registry = seams.registry()
     let endpoint = world.network.endpoint(
@@ -69,12 +57,12 @@ final class ClientMachine: Sendable {
       world.trace.record(.process, 6, "\(name) cannot clear its spool: \(error)")
     }
     seams.tasks.start { await Self.maintain(registry, seams) }
-    end(with: Process(seams: seams, endpoint: endpoint, client: client, registry: registry))
+    slot.settle(Process(seams: seams, endpoint: endpoint, client: client, registry: registry))
   }
 
   /// The process dies at once; its calls end without an answer.
   func crash() async {
-    guard begin(where: { $0.process != nil }), let process else { return }
+    guard let process = slot.beginEnd() else { return }
     world.trace.record(.process, traceValue(7, UInt64(position)), "\(name) crashes")
     process.seams.life.end()
     spool.restart(.some)
@@ -82,32 +70,17 @@ final class ClientMachine: Sendable {
     await world.network.end(process.seams.life)
     await process.seams.tasks.end()
     await process.client.shutdown(.cancellingTails)
-    end(with: nil)
+    slot.settle(nil)
   }
 
   /// Ends the process in order.
   func stop(_ mode: BlobClient.Shutdown) async {
-    guard begin(where: { $0.process != nil }), let process else { return }
+    guard let process = slot.beginEnd() else { return }
     await process.client.shutdown(mode)
     await process.seams.tasks.end()
     await world.network.end(process.seams.life)
     process.seams.life.end()
-    end(with: nil)
-  }
-
-  private func begin(where isFit: (State) -> Bool) -> Bool {
-    state.withLock { state in
-      guard !state.isChanging, isFit(state) else { return false }
-      state.isChanging = true
-      return true
-    }
-  }
-
-  private func end(with process: Process?) {
-    state.withLock { state in
-      state.process = process
-      state.isChanging = false
-    }
+    slot.settle(nil)
   }
 
   /// Small windows and batches, so that small blobs have many of each.

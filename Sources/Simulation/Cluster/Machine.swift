@@ -11,7 +11,6 @@ import RedStuff
 import Simulator
 import SliverStore
 import StorageNode
-import Synchronization
 import World
 
 /// What all machines of a run share.
@@ -82,13 +81,6 @@ final class Machine: Sendable {
     let node: StorageNode
   }
 
-  private struct State {
-    var process: Process?
-    /// Between two states: nobody else may start or stop it.
-    var isChanging = false
-    var runCount = 0
-  }
-
   let position: Int
   let member: CommitteeMember
   let signer: NodeSigner
@@ -96,7 +88,7 @@ final class Machine: Sendable {
   let lies: LyingNode.Habits?
   private let world: SharedWorld
   private let dice: SeededRandomness
-  private let state = Mutex(State())
+  private let slot = ProcessSlot<Process>()
 
   init(position: Int, signer: NodeSigner, lies: LyingNode.Habits?, in world: SharedWorld) {
     self.position = position
@@ -117,7 +109,7 @@ final class Machine: Sendable {
   }
 
   var name: String { member.name }
-  var process: Process? { state.withLock { $0.process } }
+  var process: Process? { slot.process }
   var isRunning: Bool { process != nil }
   /// May lose data or lie.
   var isFrail: Bool { world.swarm.frailNodes.contains(position) }
@@ -136,11 +128,7 @@ final class Machine: Sendable {
 
   /// Starts the process on what the drives hold. Does nothing if it runs or is being changed.
   func start() async {
-    guard begin(where: { $0.process == nil }) else { return }
-    let run = state.withLock { state in
-      state.runCount += 1
-      return state.runCount
-    }
+    guard let run = slot.beginStart() else { return }
     let seams = ProcessSeams(name, run: run, in: world)
     world.trace.record(.process, traceValue(1, UInt64(position)), "\(name) starts")
     var opened: [StorageDrive] = []
@@ -177,19 +165,19 @@ final class Machine: Sendable {
       } ?? node
     world.network.listen(
       member.id, service: service, life: seams.life, isHonest: lies == nil)
-    end(with: Process(seams: seams, node: node))
+    slot.settle(Process(seams: seams, node: node))
   }
 
   /// Ends the process as an operator would: out of reach first, then its work, then its drives.
   func stop() async {
-    guard begin(where: { $0.process != nil }), let process else { return }
+    guard let process = slot.beginEnd() else { return }
     world.trace.record(.process, traceValue(2, UInt64(position)), "\(name) stops")
     world.network.unlisten(member.id, life: process.seams.life)
     await process.seams.tasks.end()
     await process.node.close()
     await world.network.end(process.seams.life)
     process.seams.life.end()
-    end(with: nil)
+    slot.settle(nil)
   }
 
   enum Crash: Sendable {
@@ -201,14 +189,14 @@ final class Machine: Sendable {
 
   /// Ends the process at once, wherever it is.
   func crash(_ crash: Crash) async {
-    guard begin(where: { $0.process != nil }), let process else { return }
+    guard let process = slot.beginEnd() else { return }
     world.trace.record(.process, traceValue(3, UInt64(position)), "\(name) crashes: \(crash)")
     process.seams.life.end()
     if crash == .powerLost { losePower() }
     process.seams.tasks.close()
     await world.network.end(process.seams.life)
     await process.seams.tasks.end()
-    end(with: nil)
+    slot.settle(nil)
   }
 
   private func losePower() {
@@ -232,21 +220,6 @@ final class Machine: Sendable {
     configuration.pendingDeleteCountMax = dice.pick([1, 4096]) ?? 4096
     configuration.compactionInterval = dice.pick([.seconds(5), .seconds(60)]) ?? .seconds(60)
     return configuration
-  }
-
-  private func begin(where isFit: (State) -> Bool) -> Bool {
-    state.withLock { state in
-      guard !state.isChanging, isFit(state) else { return false }
-      state.isChanging = true
-      return true
-    }
-  }
-
-  private func end(with process: Process?) {
-    state.withLock { state in
-      state.process = process
-      state.isChanging = false
-    }
   }
 
   private func open(_ drive: Drive, _ number: Int, _ seams: ProcessSeams) async -> StorageDrive {

@@ -187,22 +187,30 @@ extension Nemesis {
 
   // Clocks.
 
+  /// Clocks of some processes go wrong, and are set right later as a time server would.
   func jumpClock(for duration: Duration) async {
     let all = machines.compactMap { $0.process?.seams } + clients.compactMap { $0.process?.seams }
-    guard let seams = dice.pick(all) else { return }
+    let affected = dice.pick(dice.number(in: 1...max(all.count, 1)), of: all)
     promise.sharedTroubleBegins()
-    switch dice.number(below: 3) {
-    case 0:
-      let size = dice.duration(in: .seconds(1) ... .seconds(2 * 60 * 60))
-      seams.clock.jumpWallTime(by: dice.chance(0.5) ? size : .zero - size)
-    case 1: seams.clock.setDrift(dice.chance(0.5) ? ProcessClock.driftMax : -ProcessClock.driftMax)
-    default: seams.clock.setWallFrozen(true)
+    for seams in affected {
+      switch dice.number(below: 4) {
+      case 0:
+        let drift = ProcessClock.driftMax
+        seams.clock.setDrift(dice.chance(0.5) ? drift : -drift)
+      case 1: seams.clock.setWallFrozen(true)
+      default:
+        // Past the deadlines of uploads, and past grace periods, too.
+        let hours = dice.pick([1, 2, 30]) ?? 1
+        let size = dice.duration(in: .seconds(1) ... .seconds(hours * 60 * 60))
+        seams.clock.jumpWallTime(by: dice.chance(0.5) ? size : .zero - size)
+      }
     }
     _ = await rest(duration)
-    // As a time server would.
-    seams.clock.setWallFrozen(false)
-    seams.clock.setDrift(0)
-    seams.clock.setWallSkew(.zero)
+    for seams in affected {
+      seams.clock.setWallFrozen(false)
+      seams.clock.setDrift(0)
+      seams.clock.setWallSkew(.zero)
+    }
     promise.sharedTroubleEnds()
   }
 
