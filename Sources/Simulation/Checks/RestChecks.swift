@@ -46,9 +46,33 @@ struct RestChecks: Sendable {
       await workload.readBad(blob, check: .strict, reader.client)
       await workload.readBad(blob, check: .default, reader.client)
     }
+    await checkOpenUploads()
     for machine in machines {
       await checkLeftovers(ended, on: machine)
       checkCapacity(of: machine)
+    }
+  }
+
+  /// An upload that nobody finished is over an hour after it began.
+  private func checkOpenUploads() async {
+    // Of a clock that jumps, an hour may be any time.
+    guard !world.swarm.faults.contains(.clockJumps) else { return }
+    let latest = world.clock.wallTime.milliseconds - 10 * 60 * 1000
+    var last: (BlobID, ObjectID)?
+    do throws(RegistryError) {
+      while case let page = try await world.truth.list(after: last, limit: 256),
+        let end = page.last
+      {
+        for registration in page
+        where registration.state == .registered && registration.certifyByMilliseconds < latest {
+          findings.add(
+            .workEnds, "\(registration.object) of \(registration.blob) was never certified or ended"
+          )
+        }
+        last = (end.blob, end.object)
+      }
+    } catch {
+      findings.add(.registryTruthful, "the registrations cannot be listed: \(error)")
     }
   }
 
@@ -115,6 +139,8 @@ struct RestChecks: Sendable {
   }
 
   private func checkLeftovers(_ ended: [BlobID], on machine: Machine) async {
+    // A drive that acknowledged a tombstone and never wrote it keeps what it should have ended.
+    if machine.isFrail, world.swarm.faults.contains(.lyingDrive) { return }
     guard let process = machine.process,
       case .health(let health) = await ask(process, .health(detailed: true)),
       health.detail?.driveProblems == []

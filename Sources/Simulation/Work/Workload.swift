@@ -120,9 +120,18 @@ final class Workload: Sendable {
       guard let blob = dice.pick(known) else { return }
       let object = dice.chance(0.6) ? dice.pick(model.objects(of: blob)) : nil
       await delete(blob, object: object, process)
-    default:
+    case ..<96:
       guard let blob = dice.pick(known) else { return }
-      await extend(blob, process, dice)
+      await extend(
+        blob, object: dice.chance(0.5) ? dice.pick(model.objects(of: blob)) : nil, process, dice)
+    default:
+      // One of them must win, and the other see that it did.
+      guard let blob = dice.pick(known), let object = dice.pick(model.objects(of: blob)) else {
+        return
+      }
+      async let deleted: Void = delete(blob, object: object, process)
+      async let extended: Void = extend(blob, object: object, process, dice)
+      _ = await (deleted, extended)
     }
   }
 
@@ -210,9 +219,8 @@ final class Workload: Sendable {
   }
 
   private func extend(
-    _ blob: BlobID, _ process: ClientMachine.Process, _ dice: SeededRandomness
+    _ blob: BlobID, object: ObjectID?, _ process: ClientMachine.Process, _ dice: SeededRandomness
   ) async {
-    let object = dice.chance(0.5) ? dice.pick(model.objects(of: blob)) : nil
     model.extensionBegins(blob)
     do throws(RegistryError) {
       let registration = try await process.registry.extend(
