@@ -165,12 +165,7 @@ extension StorageNode {
       if PlantedBug.deletedOnRegistryError.isPlanted { return true }
       throw error
     }
-    var isEnded = RegistrationRule.mayDelete(registrations)
-    if PlantedBug.deletedByOwnClock.isPlanted {
-      isEnded = !registrations.contains {
-        RegistrationRule.isLiving($0.0, epoch: committee.epoch, now: clock.wallTime)
-      }
-    }
+    let isEnded = RegistrationRule.mayDelete(registrations)
     if !isEnded { events.withLock { $0.deleteSucceeded(blob) } }
     return isEnded
   }

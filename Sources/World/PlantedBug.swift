@@ -66,8 +66,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case compactedEventsSkipped
   /// A blob counts as ended because the registry does not answer. S5.
   case deletedOnRegistryError
-  /// A blob counts as ended because of what the node's own clock says. S5.
-  case deletedByOwnClock
   /// A store does not look again when a delete came between its look-up and its write. S6.
   case deleteBetweenIgnored
   /// A delete ends at the first drive. S6.
