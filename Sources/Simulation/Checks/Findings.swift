@@ -27,7 +27,7 @@ package enum Invariant: String, Sendable, CaseIterable {
   /// With the network healed and at most f nodes dead for ever, pending work ends.
   case workEnds = "L1"
   /// Every call ends by its deadline, and every task when it is told to.
-  case callsEnd = "L2"
+  case callsEnd = "L4"
   /// No crash loop: a node that stopped can start again.
   case nodesStart = "L3"
 }
