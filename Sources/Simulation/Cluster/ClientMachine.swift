@@ -35,7 +35,6 @@ final class ClientMachine: Sendable {
   }
 
   var name: String { "client-\(position)" }
-  var place: NetworkPlace { .process(name) }
   var process: Process? { slot.process }
 
   func start() async {
