@@ -78,7 +78,10 @@ package struct Swarm: Sendable {
     workersPerClient = dice.number(in: 1...4)
     epochDuration = dice.chance(0.5) ? .seconds(dice.number(in: 30...600)) : nil
     segmentByteCountMax = dice.pick([4 << 10, 16 << 10, 64 << 10, 1 << 20]) ?? 16 << 10
-    driveCapacityByteCount = dice.chance(0.15) ? dice.number(in: 64...512) << 10 : nil
+    driveCapacityByteCount = dice.chance(0.15) ? dice.number(in: 256...1024) << 10 : nil
+    if let capacity = driveCapacityByteCount {
+      segmentByteCountMax = min(segmentByteCountMax, capacity / 16)
+    }
     policy = dice.pick(SchedulingPolicy.allCases) ?? .random
     stepCostMax =
       dice.pick([.zero, .microseconds(1), .microseconds(20), .microseconds(200)]) ?? .zero

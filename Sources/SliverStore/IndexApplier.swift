@@ -94,9 +94,10 @@ struct IndexApplier: Sendable {
 
     for found in try await all(of: blob, prefix: 2) {
       batch.load([found.key], [found.value])
-      guard let old = RecordEntry(found.value), old.sequence < entry.sequence else { continue }
+      let old = RecordEntry(found.value)
+      if let old, old.sequence >= entry.sequence { continue }
       batch.remove(found.key)
-      batch.mark(blob, segment: old.segment, isCovered: true)
+      if let old { batch.mark(blob, segment: old.segment, isCovered: true) }
     }
     for found in try await all(of: blob, prefix: 4) {
       guard let number = IndexKey.segmentNumber(in: found.key) else { continue }

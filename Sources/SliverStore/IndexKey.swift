@@ -12,7 +12,8 @@
 //                                        needed no more; 1 if the tombstone covers all of them
 //   05 BLAKE2b-256 of a name             RecordEntry of a value
 //
-// Keys are big-endian, so that all entries of a blob are one range; values are little-endian.
+// Keys are big-endian, so that all entries of a blob are one range; values are little-endian, each
+// with its checksum behind it (CheckedIndex).
 //
 // Dead marks tell when a tombstone may go: when no segment holds anything it has to keep down.
 

@@ -69,7 +69,7 @@ extension LogWriter {
       sometimes(.indexOfAnotherPast)
       knownNext = nil
     }
-    if knownNext == nil {
+    if knownNext == nil || index.isRotten {
       if !names.isEmpty { sometimes(.indexLost) }
       known = [:]
       try await index.removeAll()

@@ -21,7 +21,7 @@ actor LogWriter {
   }
 
   let disk: any Disk
-  let index: any Index
+  let index: CheckedIndex
   let marker: DriveMarker
   let seed: UInt32
   let state: StoreState
@@ -34,8 +34,8 @@ actor LogWriter {
   var nextNumber: UInt32 = 1
 
   init(
-    disk: any Disk, index: any Index, marker: DriveMarker, state: StoreState, files: SegmentFiles,
-    options: SliverStoreOptions, randomness: any Randomness
+    disk: any Disk, index: CheckedIndex, marker: DriveMarker, state: StoreState,
+    files: SegmentFiles, options: SliverStoreOptions, randomness: any Randomness
   ) {
     self.disk = disk
     self.index = index
@@ -150,13 +150,9 @@ actor LogWriter {
     var plan = GroupPlan(entries: known, blobsToEnd: blobsToEnd)
     for (position, operation) in operations.enumerated() {
       guard case .log(let entries, let space) = operation else { continue }
-      let reserve: Int
-      switch space {
-      case .data: reserve = options.reserveByteCount
-      case .compaction: reserve = options.reserveByteCount / 2
-      case .urgent:
-        reserve = PlantedBug.deletesNeedSpace.isPlanted ? options.reserveByteCount : 0
-      }
+      let reserve =
+        PlantedBug.deletesNeedSpace.isPlanted
+        ? options.reserveByteCount : options.reserveByteCount(keptBy: space)
       plan.add(position, entries, freeByteCount: free - reserve)
     }
     return plan

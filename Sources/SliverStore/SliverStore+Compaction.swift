@@ -74,9 +74,10 @@ extension SliverStore {
       guard page.count == 64, let last = page.last else { break }
       lower = last.key + [0]
     }
-    return state.read { values in
-      values.unsecured.isEmpty && values.segments.values.allSatisfy { !$0.isDamaged }
-    }
+    return !index.isRotten
+      && state.read { values in
+        values.unsecured.isEmpty && values.segments.values.allSatisfy { !$0.isDamaged }
+      }
   }
 
   private func compact(_ number: UInt32, _ segment: SegmentState, _ report: inout CompactionReport)
@@ -221,7 +222,7 @@ extension SliverStore {
       !values.unsecured.isEmpty
         || values.segments.contains { $0.key != number && $0.value.isDamaged }
     }
-    if isUnknown { return false }
+    if isUnknown || index.isRotten { return false }
     let marks = try await fromIndex { () throws(IndexError) in
       try await self.writer.applier.all(of: blob, prefix: 4)
     }

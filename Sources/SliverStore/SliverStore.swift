@@ -17,7 +17,7 @@ package import World
 
 package final class SliverStore: Sendable {
   let disk: any Disk
-  let index: any Index
+  let index: CheckedIndex
   let options: SliverStoreOptions
   let state: StoreState
   let files: SegmentFiles
@@ -25,7 +25,7 @@ package final class SliverStore: Sendable {
   let seed: UInt32
   private let queue: WriteQueue<WriteOperation>
 
-  private init(disk: any Disk, index: any Index, writer: LogWriter) {
+  private init(disk: any Disk, index: CheckedIndex, writer: LogWriter) {
     self.disk = disk
     self.index = index
     self.writer = writer
@@ -74,6 +74,7 @@ package final class SliverStore: Sendable {
     guard marker.clusterID == clusterID, marker.node == node else {
       throw .foreignDrive(cluster: marker.clusterID, node: marker.node)
     }
+    let index = CheckedIndex(index)
     let writer = LogWriter(
       disk: disk, index: index, marker: marker, state: StoreState(),
       files: SegmentFiles(disk: disk), options: options, randomness: randomness)

@@ -87,23 +87,38 @@ package struct SliverStoreOptions: Sendable {
   package var segmentByteCountMax: Int
   /// What the segments may take together; nil: as much as the drive has.
   package var capacityByteCount: Int?
-  /// Kept free by writes of slivers: tombstones may use all of it, compaction half of it.
+  /// Kept free by writes of slivers. Tombstones may use an eighth of it, compaction all: it copies
+  /// before it frees, and a full drive on which it cannot copy would stay full for ever. So seven
+  /// eighths should hold what is needed of one segment.
   package var reserveByteCount: Int
   /// Compaction rewrites a segment when at most this share of its bytes is still needed.
   package var compactionLiveShareMax: Double
   /// One call of `compact()` copies at most about this much.
   package var compactionByteCountMax: Int
 
+  /// By default a segment takes a 32nd of the capacity, 256 MiB at most, and the reserve is two
+  /// segments.
   package init(
-    segmentByteCountMax: Int = 256 << 20, capacityByteCount: Int? = nil,
-    reserveByteCount: Int = 64 << 20, compactionLiveShareMax: Double = 0.5,
+    segmentByteCountMax: Int? = nil, capacityByteCount: Int? = nil,
+    reserveByteCount: Int? = nil, compactionLiveShareMax: Double = 0.5,
     compactionByteCountMax: Int = 1 << 30
   ) {
+    let segmentByteCountMax =
+      segmentByteCountMax ?? min(256 << 20, (capacityByteCount ?? .max) / 32)
     self.segmentByteCountMax = segmentByteCountMax
     self.capacityByteCount = capacityByteCount
-    self.reserveByteCount = reserveByteCount
+    self.reserveByteCount = reserveByteCount ?? 2 * segmentByteCountMax
     self.compactionLiveShareMax = compactionLiveShareMax
     self.compactionByteCountMax = compactionByteCountMax
+  }
+
+  /// What a write must leave free.
+  func reserveByteCount(keptBy space: SpaceClass) -> Int {
+    switch space {
+    case .data: reserveByteCount
+    case .urgent: reserveByteCount - reserveByteCount / 8
+    case .compaction: 0
+    }
   }
 }
 

@@ -35,9 +35,9 @@ enum WriteOperation: Sendable {
 enum SpaceClass: Sendable {
   /// Leaves the reserve alone.
   case data
-  /// Needs space in order to free more: half of the reserve.
+  /// Needs space in order to free more: all of the reserve.
   case compaction
-  /// Deletes and node state: all of it.
+  /// Deletes and node state: a part of it.
   case urgent
 }
 

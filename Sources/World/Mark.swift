@@ -18,6 +18,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case indexOfAnotherPast
   case indexLost
   case indexReplaced
+  case indexValueRotten
   // SliverStore: writing
   case fullGroupCutOff
   case deleteOnFullDrive

@@ -23,17 +23,29 @@ import World
   func `a full drive reads and deletes, and compaction makes room`(byOption: Bool) async throws {
     let drive = try await TestDrive(
       capacityByteCount: byOption ? 1 << 30 : 60_000, segmentByteCountMax: 8192,
-      storeCapacityByteCount: byOption ? 50_000 : nil, reserveByteCount: 12_000)
+      storeCapacityByteCount: byOption ? 50_000 : nil, reserveByteCount: 8192)
     let store = try await drive.open()
     let count = try await fill(store)
     #expect(count > 20)
-    if byOption { #expect(try await store.statistics.segmentByteCount <= 38_000) }
+    if byOption { #expect(try await store.statistics.segmentByteCount <= 50_000 - 8192) }
     #expect(try await store.statistics.freeByteCount < 1100)
     for blob in 0..<count {
       #expect(
         try await store.sliver(sliverKey(blob, 0))?.bytes == defaultBytes(sliverKey(blob, 0)))
     }
-    for blob in 0..<count where !blob.isMultiple(of: 5) { try await store.delete(blobID(blob)) }
+    // Tombstones may take an eighth of the reserve: compaction needs the rest.
+    var refusedCount = 0
+    for blob in 0..<count where !blob.isMultiple(of: 5) {
+      let error = await storeError { try await store.delete(blobID(blob)) }
+      guard case .full? = error else {
+        #expect(error == nil)
+        continue
+      }
+      refusedCount += 1
+      #expect(try await store.compact().removedSegmentCount > 0)
+      try await store.delete(blobID(blob))
+    }
+    #expect((1...3).contains(refusedCount))
     _ = try await store.compact()
     try await store.put((0..<10).map { sliverRecord(sliverKey(2000, $0)) })
     for blob in stride(from: 0, to: count, by: 5) {

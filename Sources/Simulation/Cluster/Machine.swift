@@ -232,7 +232,7 @@ final class Machine: Sendable {
         options: SliverStoreOptions(
           segmentByteCountMax: world.swarm.segmentByteCountMax,
           capacityByteCount: world.swarm.driveCapacityByteCount,
-          reserveByteCount: world.swarm.driveCapacityByteCount.map { $0 / 8 } ?? 0))
+          reserveByteCount: world.swarm.driveCapacityByteCount.map { $0 / 4 } ?? 0))
       return StorageDrive(name: name, state: .ready(store))
     } catch {
       world.trace.record(.process, 4, "\(self.name) cannot open \(name): \(error)")
