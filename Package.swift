@@ -74,18 +74,22 @@ let package = Package(
     module("World", ["Cluster", "RedStuff"]),
     module("Routing", ["RedStuff", "Cluster", "World"]),
     module("SliverStore", ["CKernels", "RedStuff", "Cluster", "World"]),
+    module("Repair", ["RedStuff", "Cluster", "World", "Routing"]),
     module("ControlPlane", ["RedStuff", "Cluster", "World"]),
     module(
       "StorageNode",
-      ["RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", logging, coreMetrics]),
+      [
+        "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair", "ControlPlane", logging,
+        coreMetrics,
+      ]),
     module(
       "BlobClient", ["RedStuff", "Cluster", "World", "Routing", "ControlPlane", logging]),
     module("Simulator", ["RedStuff", "Cluster", "World"]),
     module(
       "Simulation",
       [
-        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
-        "Simulator", logging,
+        "RedStuff", "Cluster", "World", "SliverStore", "Repair", "ControlPlane", "StorageNode",
+        "BlobClient", "Simulator", logging,
       ]),
     module(
       "Drivers",
@@ -100,8 +104,9 @@ let package = Package(
     .executableTarget(
       name: "walrus",
       dependencies: [
-        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
-        "Drivers", "Gateway", logging, coreMetrics, asyncHTTPClient, argumentParser,
+        "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair", "ControlPlane",
+        "StorageNode", "BlobClient", "Drivers", "Gateway", logging, coreMetrics, asyncHTTPClient,
+        argumentParser,
       ] + nio,
       swiftSettings: strict),
     // Stands in for system calls; never part of anything that users run.
