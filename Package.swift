@@ -130,6 +130,8 @@ let package = Package(
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("WorldTests", ["World"]),
     tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
+    tests(
+      "RepairTests", ["RedStuff", "Cluster", "World", "Routing", "Repair", "Simulation", "RunSeed"]),
     tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
     tests(
       "SliverStoreTests",

@@ -96,7 +96,7 @@ package struct PeerStatistics: Sendable {
   }
 
   /// Whom to ask first: smaller is better. Suspected nodes come last, then slow ones, then busy
-  /// ones.
+  /// ones. Distances are for those who know the topology to fill in.
   package func ranks(of nodes: [NodeID], at now: Instant) -> [PeerRank] {
     let fastest = peers.values.compactMap(\.latencyNanoseconds).min() ?? 0
     let slowFrom = max(fastest, Self.latencyFloorNanoseconds)
@@ -112,11 +112,17 @@ package struct PeerStatistics: Sendable {
 package struct PeerRank: Hashable, Comparable, Sendable {
   package var isSuspected: Bool
   package var isSlow: Bool
+  /// Borders of failure domains on the way: 0 for the nearest, as in the same zone, then 1 for
+  /// another zone, 2 for another region. Only the order counts.
+  package var distance: Int
   package var inFlightCount: Int
 
-  package init(isSuspected: Bool = false, isSlow: Bool = false, inFlightCount: Int = 0) {
+  package init(
+    isSuspected: Bool = false, isSlow: Bool = false, distance: Int = 0, inFlightCount: Int = 0
+  ) {
     self.isSuspected = isSuspected
     self.isSlow = isSlow
+    self.distance = distance
     self.inFlightCount = inFlightCount
   }
 
@@ -124,6 +130,7 @@ package struct PeerRank: Hashable, Comparable, Sendable {
   var demerit: Int { isSuspected ? 2 : isSlow ? 1 : 0 }
 
   package static func < (left: PeerRank, right: PeerRank) -> Bool {
-    (left.demerit, left.inFlightCount) < (right.demerit, right.inFlightCount)
+    (left.demerit, left.distance, left.inFlightCount)
+      < (right.demerit, right.distance, right.inFlightCount)
   }
 }

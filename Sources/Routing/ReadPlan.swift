@@ -70,30 +70,45 @@ extension ReadPlan {
   package func runs(
     planner: ReadPlanner, byteCountMax: Int, proving: Set<MatrixLine> = []
   ) -> [SymbolRun] {
-    var wanted: [RunKey: RangeSet<Int>] = [:]
+    var basket = RunBasket()
     for step in steps {
       switch step {
-      case .symbols(let line, let positions):
-        wanted[RunKey(line: line, purpose: .cells), default: RangeSet()]
-          .insert(contentsOf: positions)
+      case .symbols(let line, let positions): basket.insert(positions, of: line, for: .cells)
       case .whole(let line):
-        wanted[RunKey(line: line, purpose: .whole)] =
-          RangeSet(0..<planner.parameters.symbolCount(inSliverOf: line.axis))
+        let count = planner.parameters.symbolCount(inSliverOf: line.axis)
+        basket.insert(0..<count, of: line, for: .whole)
       case .assembled(let line, let sources):
         let purpose: SymbolRun.Purpose = proving.contains(line) ? .proof : .crossing
         for source in sources {
-          let key = RunKey(line: line.crossing(at: source), purpose: purpose)
-          wanted[key, default: RangeSet()].insert(contentsOf: line.index..<line.index + 1)
+          basket.insert(line.index..<line.index + 1, of: line.crossing(at: source), for: purpose)
         }
       }
     }
+    return basket.runs(planner: planner, byteCountMax: byteCountMax)
+  }
+}
+
+/// Gathers wanted symbols into runs: one per sliver, purpose and stretch of adjacent symbols.
+package struct RunBasket: Sendable {
+  private var wanted: [RunKey: RangeSet<Int>] = [:]
+
+  package init() {}
+
+  package mutating func insert(
+    _ symbols: Range<Int>, of line: MatrixLine, for purpose: SymbolRun.Purpose
+  ) {
+    wanted[RunKey(line: line, purpose: purpose), default: RangeSet()].insert(contentsOf: symbols)
+  }
+
+  /// Sorted by line; cut where an answer would pass `byteCountMax`.
+  package func runs(planner: ReadPlanner, byteCountMax: Int) -> [SymbolRun] {
     var runs: [SymbolRun] = []
-    for key in wanted.keys.sorted() {
+    for (key, symbols) in wanted.sorted(by: { $0.key < $1.key }) {
       let bytesPerSymbol =
         key.purpose == .cells || key.purpose == .proof
         ? planner.provenSymbolByteCount : planner.symbolByteCount
       let length = max(byteCountMax / bytesPerSymbol, 1)
-      for range in (wanted[key] ?? RangeSet()).ranges {
+      for range in symbols.ranges {
         for start in stride(from: range.lowerBound, to: range.upperBound, by: length) {
           runs.append(
             SymbolRun(

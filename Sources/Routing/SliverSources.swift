@@ -53,15 +53,16 @@ package struct SliverSources: Sendable {
     return both
   }
 
-  /// The usable slivers of `axis`, best first: healthy nodes, then systematic slivers (their
-  /// symbols need no decoding), then idle nodes.
+  /// The usable slivers of `axis`, best first: healthy nodes, then near ones (bytes over a border
+  /// cost more than decoding), then systematic slivers (their symbols need none), then idle nodes.
   package func ordered(_ axis: SliverAxis) -> [Int] {
     let sourceCount = sourceCounts[Int(axis.rawValue)]
     let candidates = (0..<shardCount).filter { usable[Int(axis.rawValue)][$0] }
     let keyed = candidates.map { index in
       let rank = ranks[Int(MatrixLine(axis, index).pair(shardCount: shardCount).value)]
-      return (index, rank.demerit, index < sourceCount ? 0 : 1, rank.inFlightCount)
+      return (index, rank.demerit, rank.distance, index < sourceCount ? 0 : 1, rank.inFlightCount)
     }
-    return keyed.sorted { ($0.1, $0.2, $0.3, $0.0) < ($1.1, $1.2, $1.3, $1.0) }.map(\.0)
+    return keyed.sorted { ($0.1, $0.2, $0.3, $0.4, $0.0) < ($1.1, $1.2, $1.3, $1.4, $1.0) }
+      .map(\.0)
   }
 }

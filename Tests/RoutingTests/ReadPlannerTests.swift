@@ -232,4 +232,21 @@ import Testing
     // Secondary 0 is in pair 9, secondary 1 in pair 8.
     #expect(sources.ordered(.secondary) == [2, 3, 4, 5, 6, 1, 7, 8, 9, 0])
   }
+
+  @Test func `near nodes are preferred to systematic slivers, and healthy ones to near ones`()
+    throws
+  {
+    let parameters = try EncodingParameters(shardCount: 7)
+    var sources = SliverSources(parameters: parameters)
+    for pair in 0..<7 {
+      let rank = PeerRank(
+        isSlow: pair == 3, distance: [2, 1, 0, 0, 1, 2, 0][pair], inFlightCount: pair == 6 ? 9 : 0)
+      sources.setRank(rank, of: SliverPairIndex(UInt16(pair)))
+    }
+    // Rows 0, 1 and 2 are systematic.
+    #expect(sources.ordered(.primary) == [2, 6, 1, 4, 0, 5, 3])
+    #expect(PeerRank(distance: 1) < PeerRank(distance: 2))
+    #expect(PeerRank(distance: 1) < PeerRank(isSlow: true))
+    #expect(PeerRank(inFlightCount: 5) < PeerRank(distance: 1))
+  }
 }
