@@ -10,6 +10,7 @@ package import Cluster
 package import ControlPlane
 package import Logging
 package import RedStuff
+import Routing
 package import World
 
 package final class BlobClient: Sendable {

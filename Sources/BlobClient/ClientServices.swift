@@ -7,6 +7,7 @@ import Cluster
 import ControlPlane
 import Logging
 import RedStuff
+import Routing
 import World
 
 struct ClientServices: Sendable {
@@ -44,6 +45,12 @@ struct ClientServices: Sendable {
     let longest = min(doubled, configuration.retryDelayMax)
     let half = longest.wholeNanoseconds / 2
     return .nanoseconds(half + Int64(randomness.number(below: Int(half) + 1)))
+  }
+
+  /// How long to wait for a node before its work is given to others as well.
+  func hedgeDelay(for node: NodeID) -> Duration {
+    peers.hedgeDelay(
+      for: node, min: configuration.hedgeDelayMin, initial: configuration.hedgeDelayInitial)
   }
 
   /// Runs the jobs of all phases on Compute.

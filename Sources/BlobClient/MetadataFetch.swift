@@ -6,6 +6,7 @@
 import Cluster
 import Logging
 import RedStuff
+import Routing
 import World
 
 struct MetadataFetch: Sendable {
@@ -90,7 +91,7 @@ struct MetadataFetch: Sendable {
   private func ask(_ node: NodeID, for blob: BlobID, in group: inout TaskGroup<Event>) {
     let services = services
     let now = services.clock.now
-    let hedge = now + services.peers.hedgeDelay(for: node, services.configuration)
+    let hedge = now + services.hedgeDelay(for: node)
     group.addTask {
       .answered(
         node,

@@ -162,7 +162,7 @@ struct RegionFetcher: Sendable {
       }
       let services = services
       let now = services.clock.now
-      let hedge = now + services.peers.hedgeDelay(for: batch.node, services.configuration)
+      let hedge = now + services.hedgeDelay(for: batch.node)
       group.addTask {
         .answered(
           request: id,

@@ -6,6 +6,7 @@
 
 import Cluster
 import RedStuff
+import Routing
 import World
 
 struct Upload: Sendable {

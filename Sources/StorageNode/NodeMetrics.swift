@@ -15,6 +15,8 @@ struct NodeMetrics: Sendable {
   let expansions = Counter(label: "walrus_node_expansions_total")
   let deletedBlobs = Counter(label: "walrus_node_deleted_blobs_total")
   let registryErrors = Counter(label: "walrus_node_registry_errors_total")
+  let repairReceivedBytes = Counter(label: "walrus_node_repair_received_bytes_total")
+  let repairRestoredBytes = Counter(label: "walrus_node_repair_restored_bytes_total")
   private let refusals = Dictionary(
     uniqueKeysWithValues: NodeFailure.Reason.allCases.map { reason in
       let dimensions = [("reason", reason.rawValue)]

@@ -12,6 +12,7 @@ import ControlPlane
 import CoreMetrics
 import Logging
 import RedStuff
+import Repair
 import SliverStore
 import Synchronization
 import World
@@ -139,15 +140,18 @@ extension StorageNode {
   /// Deletes what the node has of a blob if all of its registrations have ended.
   func settle(_ blob: BlobID) async throws {
     do {
-      guard try await hasEnded(blob) else { return }
+      let state = try await state(of: blob)
+      if state == .certified { await look(for: blob, .neverReceived) }
+      guard state == .ended else { return }
       try await lanes.withLane(.exclusive, of: blob) {
         // What was true before the lane was free need not be true now.
-        guard try await hasEnded(blob) else { return }
+        guard try await self.state(of: blob) == .ended else { return }
         lanes.countDelete()
         metadataCache.withLock { $0.remove(blob) }
         let isDone = await drives.delete(blob)
         events.withLock { isDone ? $0.deleteSucceeded(blob) : $0.deleteFailed(blob) }
         metrics.deletedBlobs.increment()
+        await forgetMissing(blob)
       }
     } catch RegistryError.unreadable(let key, let reason) {
       // One poisoned record must not stop the node, and nothing may be deleted because of it.
@@ -157,17 +161,24 @@ extension StorageNode {
     }
   }
 
-  private func hasEnded(_ blob: BlobID) async throws -> Bool {
+  private enum BlobState {
+    /// Its slivers may go.
+    case ended
+    case registered
+    case certified
+  }
+
+  private func state(of blob: BlobID) async throws -> BlobState {
     let registrations: [(Registration, Revision)]
     do {
       registrations = try await registry.registrations(of: blob)
     } catch {
-      if PlantedBug.deletedOnRegistryError.isPlanted { return true }
+      if PlantedBug.deletedOnRegistryError.isPlanted { return .ended }
       throw error
     }
-    let isEnded = RegistrationRule.mayDelete(registrations)
-    if !isEnded { events.withLock { $0.deleteSucceeded(blob) } }
-    return isEnded
+    if RegistrationRule.mayDelete(registrations) { return .ended }
+    events.withLock { $0.deleteSucceeded(blob) }
+    return registrations.contains { $0.0.isCertified } ? .certified : .registered
   }
 
   /// Checks every blob that a drive has anything of, then follows from where that began.

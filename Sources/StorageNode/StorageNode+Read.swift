@@ -16,6 +16,7 @@ extension StorageNode {
   ) async throws -> Sliver {
     let place = try place(blob, pair, axis)
     guard let sliver = try found(await storedSliver(place)) else {
+      noteDemand(place.key)
       throw NodeFailure(.sliverNotFound, "\(id) has no \(axis) sliver of \(pair), blob \(blob)")
     }
     try reservation.addAnswer(byteCount: sliver.bytes.count)
@@ -79,6 +80,7 @@ extension StorageNode {
     do {
       if items.contains(where: \.wantsPaths) {
         guard let sliver = try await found(expanded(place, within: reservation)) else {
+          noteDemand(place.key)
           return items.map { _ in .missing }
         }
         return items.map { item in
@@ -87,7 +89,9 @@ extension StorageNode {
           }
         }
       }
-      return try await readWithoutPaths(items, of: place, within: reservation)
+      let outcomes = try await readWithoutPaths(items, of: place, within: reservation)
+      if outcomes.contains(.missing) { noteDemand(place.key) }
+      return outcomes
     } catch let failure as NodeFailure {
       return items.map { _ in .refused(failure) }
     }

@@ -144,11 +144,3 @@ extension StorageNode {
     NodeFailure(.sliverNotFound, "\(id) has none of its slivers of blob \(blob) for this")
   }
 }
-
-extension Array where Element: Hashable {
-  /// Each element once, where it came first.
-  fileprivate func uniqued() -> [Element] {
-    var seen: Set<Element> = []
-    return filter { seen.insert($0).inserted }
-  }
-}

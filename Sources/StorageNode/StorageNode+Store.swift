@@ -236,6 +236,7 @@ extension StorageNode {
       metrics.storedSlivers.increment()
       metrics.storedBytes.increment(by: sliver.bytes.count)
     }
+    await noteFound(zip(slivers, failures).filter { $0.1 == nil }.map(\.0.key))
     for (index, result) in checked.enumerated() {
       guard case .success(let item) = result else { continue }
       var failure = item.newSlivers.lazy.compactMap { positions[$0.key].flatMap { failures[$0] } }

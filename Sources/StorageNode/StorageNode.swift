@@ -1,7 +1,7 @@
 // StorageNode.swift
 //
 // Keeps the slivers of a committee member's shards: takes them, confirms them, serves them and their
-// symbols, and drops them when the registry says that a blob has ended. Requests are answered in
+// symbols, repairs what it lost, and drops all when the registry says that a blob has ended. Requests are answered in
 // files by group (StorageNode+...); this one holds the state and the way in.
 //
 // Invariants:
@@ -14,6 +14,8 @@ package import Cluster
 package import ControlPlane
 package import Logging
 import RedStuff
+import Repair
+import Routing
 import SliverStore
 import Synchronization
 package import World
@@ -38,15 +40,25 @@ package final class StorageNode: NodeService {
   let events: Mutex<EventProgress>
   let metadataCache: Mutex<BoundedCache<BlobID, VerifiedBlobMetadata>>
   let expansionCache: Mutex<BoundedCache<SliverKey, ExpandedSliver>>
+  let transport: any Transport
+  let peers: PeerTable
+  let missing: MissingSet
+  let healing: Mutex<HealingState>
+  /// Moves on when there may be something to repair.
+  let healingSignal = EventCursor(.start)
   private let startedAt: Instant
 
   /// The node answers at once, but takes slivers only while `run()` follows the registry.
   ///
-  /// - Parameter drives: all drives that belong to the node, those that are gone included.
+  /// - Parameters:
+  ///   - drives: all drives that belong to the node, those that are gone included.
+  ///   - transport: to the other nodes, for repair.
+  ///   - missingIndex: where the node remembers what it lacks; not the index of a drive.
   package init(
     configuration: StorageNodeConfiguration, signer: NodeSigner, cluster: ClusterID,
-    committee: Committee, drives: [StorageDrive], registry: Registry, clock: any Clock,
-    randomness: any Randomness, compute: any Compute, logger: Logger
+    committee: Committee, drives: [StorageDrive], transport: any Transport,
+    missingIndex: any Index, registry: Registry, clock: any Clock, randomness: any Randomness,
+    compute: any Compute, logger: Logger
   ) {
     let shards = committee.member(signer.node)?.shards ?? 0..<0
     self.configuration = configuration
@@ -66,6 +78,10 @@ package final class StorageNode: NodeService {
     events = Mutex(EventProgress(backlogCountMax: configuration.pendingDeleteCountMax))
     metadataCache = Mutex(BoundedCache(byteCountMax: configuration.metadataCacheByteCountMax))
     expansionCache = Mutex(BoundedCache(byteCountMax: configuration.expansionCacheByteCountMax))
+    self.transport = transport
+    peers = PeerTable(clock: clock)
+    missing = MissingSet(index: missingIndex, shardCount: committee.parameters.shardCount)
+    healing = Mutex(HealingState(byteRateMax: configuration.repairByteRateMax))
     startedAt = clock.now
   }
 

@@ -37,5 +37,21 @@ package struct StorageNodeConfiguration: Sendable, Hashable {
   /// while the operator watches, seldom enough to cost nothing.
   package var compactionInterval = Duration.seconds(60)
 
+  /// How long after a loss repair begins, while all other shards are there; less the more shards of
+  /// the blob are lost. A client goes on for a while with slivers that a node lacks, and what is
+  /// stored again need not be repaired. Nil: never, but for what readers ask for.
+  package var repairDelay: Duration? = .seconds(15 * 60)
+  /// Bytes of symbols a second that repair may receive; nil: as many as it can.
+  package var repairByteRateMax: Int?
+  /// Slivers that are rebuilt together: blobs of one batch share their requests.
+  package var repairBatchBlobCountMax = 64
+  package var repairBatchByteCountMax = 64 << 20
+  /// An answer later than this counts as none; other sources are asked.
+  package var repairRequestDeadline = Duration.seconds(15)
+  package var repairRetryDelayMin = Duration.seconds(5)
+  package var repairRetryDelayMax = Duration.seconds(600)
+  /// How often every sliver that should be here is looked up; also after each start.
+  package var inventoryInterval = Duration.seconds(6 * 3600)
+
   package init() {}
 }

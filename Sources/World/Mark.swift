@@ -16,6 +16,8 @@ package enum Mark: String, CaseIterable, Sendable {
   case openedWithoutSpace
   case indexBehind
   case indexOfAnotherPast
+  case repairFailed
+  case sliversRestored
   case indexLost
   case indexReplaced
   case indexValueRotten

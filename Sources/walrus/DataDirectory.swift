@@ -9,6 +9,7 @@
 //   spool/                        temporary files of large degraded reads; emptied at start
 //   nodes/node-3/identity.json    cluster ID, node number and private key, mode 0600
 //   nodes/node-3/stopped          there while the operator wants the node to stay down
+//   nodes/node-3/missing.sqlite   what the node lacks
 //   nodes/node-3/drive-0/         segments and drive marker; index.sqlite beside them
 //
 // Invariant: what is not there is absent, never "to be initialised". Only a directory that is empty,
@@ -35,6 +36,7 @@ struct DataDirectory: Sendable {
 
   func node(_ name: String) -> URL { nodes.appendingPathComponent(name) }
   func identity(of name: String) -> URL { node(name).appendingPathComponent("identity.json") }
+  func missingIndex(of name: String) -> URL { node(name).appendingPathComponent("missing.sqlite") }
   func stoppedMarker(of name: String) -> URL { node(name).appendingPathComponent("stopped") }
   func drive(_ number: Int, of name: String) -> URL {
     node(name).appendingPathComponent("drive-\(number)")

@@ -111,7 +111,7 @@ actor LocalCluster {
       self.transport = transport
       environment = LocalNodeEnvironment(
         directory: directory, description: description, committee: committee, registry: registry,
-        clock: clock, randomness: randomness, compute: compute,
+        clock: clock, randomness: randomness, compute: compute, transport: transport.transport,
         storeOptions: SliverStoreOptions(capacityByteCount: configuration.driveCapacityByteCount),
         logger: logger)
     } catch {

@@ -24,6 +24,7 @@ struct LocalNodeEnvironment: Sendable {
   var clock: any Clock
   var randomness: any Randomness
   var compute: any Compute
+  var transport: any Transport
   var storeOptions: SliverStoreOptions
   var logger: Logger
 }
@@ -32,6 +33,7 @@ struct LocalNode: Sendable {
   let node: StorageNode
   private let running: Task<Void, Never>
   private let compacting: Task<Void, Never>
+  private let repairing: Task<Void, Never>
 
   static func start(_ member: CommitteeMember, in environment: LocalNodeEnvironment) async throws
     -> LocalNode
@@ -40,10 +42,13 @@ struct LocalNode: Sendable {
     var logger = environment.logger
     logger[metadataKey: "node"] = "\(member.name)"
     let drive = await openDrive(0, of: member, in: environment, logger: logger)
+    let missingIndex = try await SQLiteIndex(
+      path: environment.directory.missingIndex(of: member.name).path)
     let node = StorageNode(
       configuration: StorageNodeConfiguration(), signer: signer,
       cluster: environment.description.clusterID, committee: environment.committee,
-      drives: [drive], registry: environment.registry, clock: environment.clock,
+      drives: [drive], transport: environment.transport, missingIndex: missingIndex,
+      registry: environment.registry, clock: environment.clock,
       randomness: environment.randomness, compute: environment.compute, logger: logger)
     let running = Task {
       do {
@@ -55,15 +60,18 @@ struct LocalNode: Sendable {
       }
     }
     return LocalNode(
-      node: node, running: running, compacting: Task { await node.compactDrives() })
+      node: node, running: running, compacting: Task { await node.compactDrives() },
+      repairing: Task { await node.repairSlivers() })
   }
 
   /// Call once the node is out of reach of its transports.
   func stop() async {
     running.cancel()
     compacting.cancel()
+    repairing.cancel()
     await running.value
     await compacting.value
+    await repairing.value
     await node.close()
   }
 

@@ -42,7 +42,8 @@ private struct RealNodes {
       let node = StorageNode(
         configuration: StorageNodeConfiguration(), signer: signer, cluster: cluster.clusterID,
         committee: cluster.committee, drives: [StorageDrive(name: "0", state: .ready(store))],
-        registry: cluster.registry, clock: cluster.clock, randomness: cluster.randomness,
+        transport: cluster.transport, missingIndex: SimulatedIndex(), registry: cluster.registry,
+        clock: cluster.clock, randomness: cluster.randomness,
         compute: InlineCompute(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       cluster.transport.connect(signer.node, to: node)
       nodes.append(node)

@@ -88,13 +88,14 @@ struct LiarCluster: Sendable {
       let drive = try await SliverStore.open(
         disk: disks[position], index: SimulatedIndex(), clusterID: clusterID, node: signer.node,
         randomness: randomness)
+      let endpoint = network.endpoint(of: lives[position], zone: "", clock: clock)
       let node = StorageNode(
         configuration: StorageNodeConfiguration(), signer: signer, cluster: clusterID,
         committee: committee, drives: [StorageDrive(name: "0", state: .ready(drive))],
-        registry: registry, clock: clock, randomness: randomness, compute: InlineCompute(),
+        transport: endpoint, missingIndex: SimulatedIndex(), registry: registry, clock: clock,
+        randomness: randomness, compute: InlineCompute(),
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       nodes.append(node)
-      _ = network.endpoint(of: lives[position], zone: "", clock: clock)
       guard let habits = habits[position] else {
         network.listen(signer.node, service: node, life: lives[position])
         continue

@@ -65,6 +65,8 @@ final class NodeBench: Sendable {
   let committee: Committee
   let signer: NodeSigner
   let drives: [BenchDrive]
+  let transport: SimulatedTransport
+  let missingIndex = SimulatedIndex()
 
   init(shardCount: Int = 7, driveCount: Int = 1, seed: UInt64 = 1) async throws {
     parameters = try EncodingParameters(shardCount: shardCount)
@@ -74,6 +76,8 @@ final class NodeBench: Sendable {
     registry = Registry(store: memory, clock: clock, randomness: randomness)
     nodeRegistry = Registry(store: control, clock: clock, randomness: randomness)
     drives = (0..<driveCount).map(BenchDrive.init)
+    transport = SimulatedTransport(
+      parameters: parameters, clock: clock, randomness: randomness)
     let signers = try (0..<3).map { number in
       try NodeSigner(
         node: NodeID(UInt16(number)), privateKey: [UInt8](repeating: UInt8(number), count: 32))
@@ -114,7 +118,8 @@ final class NodeBench: Sendable {
     }
     return StorageNode(
       configuration: configuration, signer: signer, cluster: cluster, committee: committee,
-      drives: opened, registry: registry ?? nodeRegistry, clock: clock, randomness: randomness,
+      drives: opened, transport: transport, missingIndex: missingIndex,
+      registry: registry ?? nodeRegistry, clock: clock, randomness: randomness,
       compute: InlineCompute(),
       logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
   }

@@ -26,6 +26,8 @@ package enum Invariant: String, Sendable, CaseIterable {
   case liesRefused = "S9"
   /// With the network healed and at most f nodes dead for ever, pending work ends.
   case workEnds = "L1"
+  /// Repair ends: whatever a node lacks of a certified blob comes back.
+  case healed = "L2"
   /// Every call ends by its deadline, and every task when it is told to.
   case callsEnd = "L4"
   /// No crash loop: a node that stopped can start again.

@@ -20,7 +20,7 @@ struct RestChecks: Sendable {
   let confirmations: ConfirmationLog
 
   private var model: ReferenceModel { workload.model }
-  private var findings: Findings { world.findings }
+  var findings: Findings { world.findings }
 
   private struct Truth {
     var living: Set<ObjectID> = []
@@ -41,6 +41,7 @@ struct RestChecks: Sendable {
       await read(blob, exists: truth.isCertified, reader)
       await checkConfirmations(of: blob, truth)
       if truth.living.isEmpty { ended.append(blob) }
+      if truth.isCertified { await checkHealed(blob) }
     }
     for blob in workload.badBlobs.withLock({ $0 }) {
       await workload.readBad(blob, check: .strict, reader.client)
@@ -171,7 +172,7 @@ struct RestChecks: Sendable {
     }
   }
 
-  private func ask(_ process: Machine.Process, _ request: NodeRequest) async -> NodeResponse {
+  func ask(_ process: Machine.Process, _ request: NodeRequest) async -> NodeResponse {
     await process.node.answer(request, deadline: process.seams.clock.now + .seconds(60))
   }
 }

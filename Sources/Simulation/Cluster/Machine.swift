@@ -79,12 +79,16 @@ final class Machine: Sendable {
   struct Process: Sendable {
     let seams: ProcessSeams
     let node: StorageNode
+    /// Repairs what it lacks without being asked.
+    let heals: Bool
   }
 
   let position: Int
   let member: CommitteeMember
   let signer: NodeSigner
   let drives: [Drive]
+  /// Of what the node misses; on the system's drive, so it stays when drives go.
+  let missingIndex: SimulatedIndex
   let lies: LyingNode.Habits?
   private let world: SharedWorld
   private let dice: SeededRandomness
@@ -106,6 +110,7 @@ final class Machine: Sendable {
           clock: world.clock, trace: world.trace),
         index: SimulatedIndex(seed: seed, clock: world.clock, trace: world.trace))
     }
+    missingIndex = SimulatedIndex(seed: dice.next(), clock: world.clock, trace: world.trace)
   }
 
   var name: String { member.name }
@@ -135,11 +140,16 @@ final class Machine: Sendable {
     for (number, drive) in drives.enumerated() {
       opened.append(await open(drive, number, seams))
     }
+    let endpoint = world.network.endpoint(
+      of: seams.life, zone: member.topology.zone, clock: seams.clock,
+      executor: world.executor(name))
+    let configuration = configuration()
     let node = StorageNode(
-      configuration: configuration(), signer: signer, cluster: world.clusterID,
-      committee: world.committee, drives: opened, registry: seams.registry(), clock: seams.clock,
-      randomness: seams.randomness, compute: ChargedCompute(clock: seams.clock, dice: dice),
-      logger: world.logger(name))
+      configuration: configuration, signer: signer, cluster: world.clusterID,
+      committee: world.committee, drives: opened, transport: endpoint,
+      missingIndex: FencedIndex(missingIndex, life: seams.life), registry: seams.registry(),
+      clock: seams.clock, randomness: seams.randomness,
+      compute: ChargedCompute(clock: seams.clock, dice: dice), logger: world.logger(name))
     seams.tasks.start { [world, name] in
       do {
         try await node.run()
@@ -152,10 +162,7 @@ final class Machine: Sendable {
       }
     }
     seams.tasks.start { await node.compactDrives() }
-    // Nodes only listen so far; the network wants to know where they are.
-    _ = world.network.endpoint(
-      of: seams.life, zone: member.topology.zone, clock: seams.clock,
-      executor: world.executor(name))
+    seams.tasks.start { await node.repairSlivers() }
     let service: any NodeService =
       lies.map {
         LyingNode(
@@ -165,7 +172,7 @@ final class Machine: Sendable {
       } ?? node
     world.network.listen(
       member.id, service: service, life: seams.life, isHonest: lies == nil)
-    slot.settle(Process(seams: seams, node: node))
+    slot.settle(Process(seams: seams, node: node, heals: configuration.repairDelay != nil))
   }
 
   /// Ends the process as an operator would: out of reach first, then its work, then its drives.
@@ -207,6 +214,7 @@ final class Machine: Sendable {
       // It is a cache: it may be gone altogether.
       if dice.chance(0.1) { drive.index.wipe() }
     }
+    missingIndex.crash(losing: dice.number(in: 0...missingIndex.losableBatchCount))
   }
 
   /// Small limits, so that they are reached.
@@ -219,6 +227,11 @@ final class Machine: Sendable {
     configuration.eventCountBetweenSaves = dice.pick([1, 16, 1024]) ?? 16
     configuration.pendingDeleteCountMax = dice.pick([1, 4096]) ?? 4096
     configuration.compactionInterval = dice.pick([.seconds(5), .seconds(60)]) ?? .seconds(60)
+    configuration.repairDelay = dice.pick([nil, .zero, .seconds(20), .seconds(900)]) ?? nil
+    configuration.repairByteRateMax = dice.pick([nil, 20_000, 1_000_000]) ?? nil
+    configuration.repairBatchBlobCountMax = dice.pick([1, 8, 64]) ?? 8
+    configuration.repairRequestDeadline = .seconds(dice.number(in: 2...15))
+    configuration.inventoryInterval = .seconds(dice.number(in: 60...3600))
     return configuration
   }
 

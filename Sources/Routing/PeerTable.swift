@@ -1,21 +1,19 @@
 // PeerTable.swift
 //
-// The one copy of what this client knows of its peers, shared by all its reads and stores.
+// The one copy of what a process knows of its peers, shared by all that it asks them.
 
-import Cluster
-import RedStuff
-import Routing
-import Synchronization
-import World
+package import Cluster
+internal import Synchronization
+package import World
 
-final class PeerTable: Sendable {
+package final class PeerTable: Sendable {
   private let statistics = Mutex(PeerStatistics())
   private let clock: any Clock
 
-  init(clock: any Clock) { self.clock = clock }
+  package init(clock: any Clock) { self.clock = clock }
 
   /// Sends one request and remembers how that went.
-  func send(
+  package func send(
     _ request: NodeRequest, to node: NodeID, deadline: Instant, over transport: any Transport
   ) async -> Result<NodeResponse, TransportError> {
     let deadline =
@@ -37,21 +35,20 @@ final class PeerTable: Sendable {
     statistics.withLock { $0.ended(node, outcome, at: now) }
   }
 
-  func distrust(_ node: NodeID) {
+  package func distrust(_ node: NodeID) {
     let now = clock.now
     statistics.withLock { $0.distrust(node, at: now) }
   }
 
-  func hedgeDelay(for node: NodeID, _ configuration: BlobClientConfiguration) -> Duration {
-    statistics.withLock {
-      $0.hedgeDelay(
-        for: node, min: configuration.hedgeDelayMin, initial: configuration.hedgeDelayInitial)
-    }
+  package func hedgeDelay(
+    for node: NodeID, min shortest: Duration, initial: Duration
+  ) -> Duration {
+    statistics.withLock { $0.hedgeDelay(for: node, min: shortest, initial: initial) }
   }
 
   /// Members, those to ask first in front; equals in an order rotated by `rotation`, so that not
   /// everybody asks the same one.
-  func ordered(_ members: [CommitteeMember], rotation: Int) -> [CommitteeMember] {
+  package func ordered(_ members: [CommitteeMember], rotation: Int) -> [CommitteeMember] {
     let ranks = currentRanks(of: members)
     let count = max(members.count, 1)
     let keyed = members.indices.map { position in
@@ -60,7 +57,7 @@ final class PeerTable: Sendable {
     return keyed.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.2)
   }
 
-  func ranks(of members: [CommitteeMember]) -> [NodeID: PeerRank] {
+  package func ranks(of members: [CommitteeMember]) -> [NodeID: PeerRank] {
     Dictionary(
       uniqueKeysWithValues: zip(members.map(\.id), currentRanks(of: members)))
   }

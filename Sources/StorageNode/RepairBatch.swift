@@ -1,0 +1,308 @@
+// RepairBatch.swift
+//
+// Rebuilds what this node lacks of a few blobs: asks for the symbols that JointRecovery wants, one
+// request to each helper for all blobs, until nothing more can be had, and stores what came out.
+//
+// Every sliver is checked against the metadata before it is written, and written only while the
+// registry says that its blob is kept.
+
+import Cluster
+import CoreMetrics
+import Logging
+import RedStuff
+import Repair
+import Routing
+import SliverStore
+import Synchronization
+import World
+
+/// One blob under repair.
+private struct RepairJob: Sendable {
+  let metadata: VerifiedBlobMetadata
+  var recovery: JointRecovery
+  var sources: SliverSources
+  /// Liars and suspects that were noted.
+  var liarCount = 0
+  var suspectCount = 0
+  var isOver = false
+  var problem = ""
+
+  var blob: BlobID { metadata.blobID }
+  var isBadlyEncoded: Bool {
+    if case .inconsistent = recovery.state { true } else { false }
+  }
+}
+
+/// What one helper is asked in one message.
+private struct RepairRequest: Sendable {
+  let node: NodeID
+  var runs: [(job: Int, run: SymbolRun)] = []
+}
+
+struct RepairBatch {
+  /// Asking for symbols, for others instead, for proofs, and for others instead of liars'.
+  private static let roundCountMax = 24
+  private static let requestsInFlightMax = 16
+
+  let node: StorageNode
+  private(set) var sawLiar = false
+  private var jobs: [RepairJob] = []
+
+  init(node: StorageNode) { self.node = node }
+
+  mutating func run(_ blobs: [MissingBlob]) async throws {
+    let prepared = try await fanOut(
+      count: blobs.count, width: node.configuration.lookUpCountMax
+    ) { [node] in
+      try await RepairBatch.prepare(blobs[$0], node)
+    }
+    jobs = prepared.compactMap(\.self)
+    for _ in 0..<Self.roundCountMax where !jobs.allSatisfy(\.isOver) {
+      try Task.checkCancellation()
+      let requests = try await plan()
+      try await send(requests)
+      try await rebuild()
+    }
+    for job in jobs { await conclude(job) }
+  }
+
+  /// Nil if there is nothing to repair of it.
+  private static func prepare(
+    _ missing: MissingBlob, _ node: StorageNode
+  ) async throws -> RepairJob? {
+    let blob = missing.blob
+    guard try await node.isKept(blob) else {
+      await node.forgetMissing(blob)
+      return nil
+    }
+    let places = node.places(of: blob)
+    let isHere = await node.drives.contains(places.map(\.key))
+    let n = node.parameters.shardCount
+    var lost: [MatrixLine] = []
+    var own: [MatrixLine] = []
+    var present: [MissingSliver] = []
+    for (place, isHere) in zip(places, isHere) {
+      let line = MatrixLine(place.key.axis, Int(place.index(shardCount: n).value))
+      if isHere {
+        own.append(line)
+        present.append(place.key.missing)
+      } else {
+        lost.append(line)
+      }
+    }
+    // Also what is noted and does not belong here.
+    let known = Set(places.map(\.key.missing))
+    present += missing.sortedSlivers.filter { !known.contains($0) }
+    let found = present
+    await node.remember { set, _ throws(IndexError) in try await set.found(found, of: blob) }
+    guard !lost.isEmpty else { return nil }
+    guard let metadata = try await node.metadataForRepair(of: blob) else {
+      await fail(blob, node, attempts: missing.failedAttemptCount, "no node gives its metadata")
+      return nil
+    }
+    return RepairJob(
+      metadata: metadata, recovery: JointRecovery(metadata: metadata, lost: lost, own: own),
+      sources: node.repairSources(of: blob))
+  }
+
+  /// Reads what own slivers give, and collects what helpers are to be asked.
+  private mutating func plan() async throws -> [RepairRequest] {
+    var requests: [NodeID: [RepairRequest]] = [:]
+    for index in jobs.indices where !jobs[index].isOver {
+      let plan = jobs[index].recovery.plan(from: jobs[index].sources)
+      for run in plan.own { try await readOwn(run, job: index) }
+      if plan.own.isEmpty, plan.remote.isEmpty { jobs[index].isOver = true }
+      for run in plan.remote { add(run, job: index, to: &requests) }
+    }
+    return requests.sorted { $0.key < $1.key }.flatMap(\.value)
+  }
+
+  private func add(_ run: SymbolRun, job: Int, to requests: inout [NodeID: [RepairRequest]]) {
+    let metadata = jobs[job].metadata
+    let helper = node.committee.node(
+      keeping: run.line.pair(shardCount: metadata.shardCount), of: metadata.blobID)
+    var queue = requests[helper] ?? []
+    let byteCount = byteCount(of: run, metadata)
+    if let last = queue.last,
+      last.runs.count < NodeMessageLimits.batchItemCountMax,
+      last.runs.reduce(byteCount, { $0 + self.byteCount(of: $1.run, jobs[$1.job].metadata) })
+        <= NodeMessageLimits.batchByteCountTarget
+    {
+      queue[queue.count - 1].runs.append((job, run))
+    } else {
+      queue.append(RepairRequest(node: helper, runs: [(job, run)]))
+    }
+    requests[helper] = queue
+  }
+
+  private func byteCount(of run: SymbolRun, _ metadata: VerifiedBlobMetadata) -> Int {
+    let planner = ReadPlanner(
+      parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
+    return run.symbols.count
+      * (run.wantsPaths ? planner.provenSymbolByteCount : planner.symbolByteCount)
+  }
+
+  private mutating func readOwn(_ run: SymbolRun, job: Int) async throws {
+    let reservation = try node.admission.enter(byteCount: 0)
+    defer { reservation.end() }
+    let outcomes = try await node.read(
+      [item(run, jobs[job].metadata)], within: reservation)
+    receive(outcomes.first ?? .missing, run, job: job)
+  }
+
+  private func item(_ run: SymbolRun, _ metadata: VerifiedBlobMetadata) -> ReadItem {
+    ReadItem(
+      blob: metadata.blobID, pair: run.line.pair(shardCount: metadata.shardCount),
+      axis: run.line.axis, symbols: run.symbols, wantsPaths: run.wantsPaths)
+  }
+
+  private mutating func send(_ requests: [RepairRequest]) async throws {
+    guard !requests.isEmpty else { return }
+    try await waitForBudget()
+    let items = requests.map { request in
+      request.runs.map { item($0.run, jobs[$0.job].metadata) }
+    }
+    let node = node
+    let answers = try await fanOut(
+      count: requests.count, width: Self.requestsInFlightMax
+    ) { index in
+      await node.peers.send(
+        .readBatch(items[index]), to: requests[index].node,
+        deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport)
+    }
+    try Task.checkCancellation()
+    var byteCount = 0
+    for (request, answer) in zip(requests, answers) {
+      let outcomes: [ReadOutcome]
+      switch answer {
+      case .success(.readBatch(let given)) where given.count == request.runs.count:
+        outcomes = given
+      case .success(.failure), .failure:
+        outcomes = request.runs.map { _ in .missing }
+      case .success:
+        node.peers.distrust(request.node)
+        outcomes = request.runs.map { _ in .missing }
+      }
+      for ((job, run), outcome) in zip(request.runs, outcomes) {
+        if case .symbols(let bytes, let paths) = outcome {
+          byteCount += bytes.count + paths.reduce(0) { $0 + 1 + 33 * $1.path.count }
+        }
+        receive(outcome, run, job: job)
+      }
+    }
+    let (received, now) = (byteCount, node.clock.now)
+    node.metrics.repairReceivedBytes.increment(by: received)
+    node.healing.withLock {
+      $0.budget.spend(received, at: now)
+      $0.receivedByteCount += received
+      $0.requestCount += requests.count
+    }
+  }
+
+  private func waitForBudget() async throws {
+    while true {
+      let now = node.clock.now
+      let wait = node.healing.withLock { $0.isPaused ? .seconds(1) : $0.budget.wait(at: now) }
+      guard wait > .zero else { return }
+      try await node.clock.sleep(for: min(wait, .seconds(1)))
+    }
+  }
+
+  private mutating func receive(_ outcome: ReadOutcome, _ run: SymbolRun, job: Int) {
+    switch outcome {
+    case .symbols(let bytes, let paths):
+      jobs[job].recovery.receive(run, bytes: bytes, paths: paths)
+    case .missing, .refused:
+      jobs[job].recovery.missing(run)
+    }
+  }
+
+  /// Decodes and stores whatever has come together.
+  private mutating func rebuild() async throws {
+    let recoveries = jobs.map(\.recovery)
+    let open = jobs.indices.filter { !jobs[$0].isOver }
+    let compute = node.compute
+    let rebuilt = try await fanOut(count: open.count, width: max(compute.width, 1)) { number in
+      await compute.run {
+        var recovery = recoveries[open[number]]
+        let slivers = recovery.rebuild()
+        return (recovery, slivers)
+      }
+    }
+    for (index, (recovery, slivers)) in zip(open, rebuilt) {
+      jobs[index].recovery = recovery
+      noteLiars(job: index)
+      if !slivers.isEmpty { try await store(slivers, job: index) }
+      if recovery.state != .recovering { jobs[index].isOver = true }
+    }
+  }
+
+  private mutating func noteLiars(job index: Int) {
+    let blob = jobs[index].blob
+    let recovery = jobs[index].recovery
+    for line in recovery.suspects.dropFirst(jobs[index].suspectCount) {
+      node.peers.distrust(keeper(of: line, blob))
+    }
+    jobs[index].suspectCount = recovery.suspects.count
+    let liars = recovery.liars.dropFirst(jobs[index].liarCount)
+    jobs[index].liarCount = recovery.liars.count
+    for line in liars {
+      sawLiar = true
+      let liar = keeper(of: line, blob)
+      node.peers.distrust(liar)
+      node.healing.withLock { $0.liars[liar, default: 0] += 1 }
+      node.logger.error(
+        "a node gave wrong symbols for repair",
+        metadata: ["node": "\(node.id)", "liar": "\(liar)", "blob": "\(blob)", "sliver": "\(line)"])
+    }
+  }
+
+  private func keeper(of line: MatrixLine, _ blob: BlobID) -> NodeID {
+    node.committee.node(keeping: line.pair(shardCount: node.parameters.shardCount), of: blob)
+  }
+
+  private mutating func store(_ slivers: [Sliver], job index: Int) async throws {
+    let metadata = jobs[index].metadata
+    do {
+      let byteCount = try await node.storeRestored(slivers, metadata)
+      node.metrics.repairRestoredBytes.increment(by: byteCount)
+      node.healing.withLock {
+        $0.restoredByteCount += byteCount
+        $0.restoredSliverCount += slivers.count
+      }
+    } catch let failure as NodeFailure {
+      jobs[index].isOver = true
+      jobs[index].problem = failure.message
+    }
+  }
+
+  private func conclude(_ job: RepairJob) async {
+    if job.recovery.state == .complete, job.problem.isEmpty { return }
+    guard let missing = try? await node.missing.missing(of: job.blob) else { return }
+    let problem =
+      job.isBadlyEncoded
+      ? "the blob was encoded badly: some of its slivers do not exist"
+      : job.problem.isEmpty ? "too few other slivers answer" : job.problem
+    await Self.fail(
+      job.blob, node, attempts: missing.failedAttemptCount, problem,
+      isUnrecoverable: job.problem.isEmpty)
+  }
+
+  private static func fail(
+    _ blob: BlobID, _ node: StorageNode, attempts: Int, _ problem: String,
+    isUnrecoverable: Bool = true
+  ) async {
+    sometimes(.repairFailed)
+    let configuration = node.configuration
+    let delay = min(
+      configuration.repairRetryDelayMin * (1 << min(attempts, 16)),
+      configuration.repairRetryDelayMax, MissingSet.parkedMax)
+    node.logger.warning(
+      "a blob was not repaired",
+      metadata: ["node": "\(node.id)", "blob": "\(blob)", "problem": "\(problem)"])
+    await node.remember { set, now throws(IndexError) in
+      try await set.failed(
+        blob, isUnrecoverable: isUnrecoverable, problem: problem, next: now + delay)
+    }
+  }
+}

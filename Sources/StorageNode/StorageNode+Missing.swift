@@ -1,0 +1,133 @@
+// StorageNode+Missing.swift
+//
+// Finding out what is missing: from the events of the registry, from an inventory of everything that
+// it says should be here, and from readers who asked in vain. Marking moves no byte over the network.
+
+import Cluster
+import ControlPlane
+import Logging
+import RedStuff
+import Repair
+import SliverStore
+import Synchronization
+import World
+
+extension StorageNode {
+  /// A sliver that belongs here was asked for and is not here.
+  func noteDemand(_ key: SliverKey) {
+    if healing.withLock({ $0.demanded(key) }) { wakeRepair() }
+  }
+
+  /// Slivers whose bytes were found rotten.
+  func noteRotten(_ keys: [SliverKey]) async {
+    await markAbsent(keys, .rotten)
+  }
+
+  func wakeRepair() { healingSignal.advance(to: Revision(healingSignal.revision.value + 1)) }
+
+  /// Marks what readers missed, if it should be here.
+  func settleDemands() async throws {
+    let keys = healing.withLock { $0.takeDemands() }
+    for group in Dictionary(grouping: keys, by: \.blob).sorted(by: { $0.key < $1.key }) {
+      guard try await isKept(group.key) else { continue }
+      await markAbsent(group.value, .rotten)
+      await remember { set, now throws(IndexError) in try await set.demand(group.key, now: now) }
+    }
+  }
+
+  /// Compares what the registry says should be here with what is. The first after a start tells
+  /// what a lost drive took.
+  func takeMissingInventory(_ reason: MissingReason) async throws {
+    var last: (BlobID, ObjectID)?
+    var previous: BlobID?
+    while case let page = try await registry.list(
+      after: last, limit: configuration.eventBatchCountMax),
+      let end = page.last
+    {
+      try Task.checkCancellation()
+      let blobs = page.filter { $0.isCertified }.map(\.blob).filter { $0 != previous }.uniqued()
+      for blob in blobs { await look(for: blob, reason) }
+      previous = blobs.last ?? previous
+      last = (end.blob, end.object)
+    }
+    let now = clock.wallTime
+    healing.withLock { $0.inventoryAt = now }
+    try await forgetEnded()
+    let counts = try await missing.statistics
+    logger.info(
+      "looked for what should be here",
+      metadata: [
+        "node": "\(id)", "missing slivers": "\(counts.sliverCount)",
+        "of blobs": "\(counts.blobCount)",
+      ])
+  }
+
+  /// Marks the slivers of a certified blob that are not here.
+  func look(for blob: BlobID, _ reason: MissingReason) async {
+    await markAbsent(places(of: blob).map(\.key), reason)
+  }
+
+  /// Whether the registry says that the blob is to be kept.
+  func isKept(_ blob: BlobID) async throws -> Bool {
+    try await registrations(of: blob).contains { $0.0.isCertified }
+  }
+
+  /// What the blob lacked is no longer needed.
+  func forgetMissing(_ blob: BlobID) async {
+    await remember { set, _ throws(IndexError) in try await set.forget(blob) }
+  }
+
+  /// These were stored.
+  func noteFound(_ keys: [SliverKey]) async {
+    for group in Dictionary(grouping: keys, by: \.blob).sorted(by: { $0.key < $1.key }) {
+      await remember { set, _ throws(IndexError) in
+        try await set.found(group.value.map(\.missing), of: group.key)
+      }
+    }
+  }
+
+  private func markAbsent(_ keys: [SliverKey], _ reason: MissingReason) async {
+    guard let blob = keys.first?.blob else { return }
+    let isHere = await drives.contains(keys)
+    let absent = zip(keys, isHere).filter { !$0.1 }.map(\.0.missing)
+    let present = zip(keys, isHere).filter(\.1).map(\.0.missing)
+    await remember { set, now throws(IndexError) in
+      try await set.mark(absent, of: blob, reason, now: now)
+      try await set.found(present, of: blob)
+    }
+    if !absent.isEmpty { wakeRepair() }
+  }
+
+  /// Blobs of the set that have ended while this node was away.
+  private func forgetEnded() async throws {
+    var last: BlobID?
+    while case let page = try await missing.page(after: last, limit: 256), let end = page.last {
+      for entry in page where try await !isKept(entry.blob) { await forgetMissing(entry.blob) }
+      last = end.blob
+    }
+  }
+
+  /// Changes the set. It holds hints: what cannot be noted now is found by the next inventory.
+  func remember(
+    _ change: (MissingSet, WallTime) async throws(IndexError) -> Void
+  ) async {
+    do throws(IndexError) {
+      try await change(missing, clock.wallTime)
+    } catch {
+      logger.error(
+        "what is missing cannot be noted", metadata: ["node": "\(id)", "error": "\(error.message)"])
+    }
+  }
+}
+
+extension SliverKey {
+  var missing: MissingSliver { MissingSliver(pair: pair, axis: axis) }
+}
+
+extension Array where Element: Hashable {
+  /// Each element once, where it came first.
+  func uniqued() -> [Element] {
+    var seen: Set<Element> = []
+    return filter { seen.insert($0).inserted }
+  }
+}

@@ -1,0 +1,149 @@
+// StorageNode+Repair.swift
+//
+// Refilling what is missing, in the order of the missing-set and within the byte budget. What it
+// asks others for are bare symbols: exactly as many as the code needs, many slivers and blobs in one
+// request. RepairBatch does that; here is the loop around it and what the operator can do.
+
+import Cluster
+import ControlPlane
+import Logging
+import RedStuff
+package import Repair
+import Synchronization
+import World
+
+extension StorageNode {
+  /// Longest sleep of the loop; something that changes wakes it.
+  private static let idleMax = Duration.seconds(60)
+
+  /// Finds and repairs what is missing until the task is cancelled. Runs beside `run()`.
+  package func repairSlivers() async {
+    var reason = await drives.savedCursor() == nil ? MissingReason.driveLost : .neverReceived
+    var inventoryDue = clock.now
+    while !Task.isCancelled {
+      let seen = healingSignal.revision
+      var sleepsUntil = clock.now + Self.idleMax
+      do {
+        if events.withLock({ $0.phase }) == .following {
+          if clock.now >= inventoryDue {
+            try await takeMissingInventory(reason)
+            reason = .neverReceived
+            inventoryDue = clock.now + configuration.inventoryInterval
+          }
+          sleepsUntil = min(sleepsUntil, inventoryDue)
+          try await settleDemands()
+          if try await repairNextBatch() { continue }
+        } else {
+          sleepsUntil = clock.now + .seconds(1)
+        }
+      } catch is CancellationError {
+        return
+      } catch {
+        logger.warning("repair waits", metadata: ["node": "\(id)", "error": "\(error)"])
+        sleepsUntil = clock.now + max(configuration.repairRetryDelayMin, .seconds(1))
+      }
+      do {
+        try await healingSignal.wait(
+          for: Revision(seen.value + 1), until: sleepsUntil, clock: clock)
+      } catch is DeadlineExceeded {
+        // Time to look again.
+      } catch {
+        return
+      }
+    }
+  }
+
+  /// - Returns: false if nothing is due, or nothing may be done.
+  private func repairNextBatch() async throws -> Bool {
+    let now = clock.now
+    let (isPaused, wait, blobCount, isUrgent) = healing.withLock {
+      ($0.isPaused, $0.budget.wait(at: now), $0.batchBlobCount, $0.isUrgent)
+    }
+    guard !isPaused else { return false }
+    if wait > .zero {
+      try await clock.sleep(for: min(wait, .seconds(1)))
+      return true
+    }
+    let delays = RepairDelay(
+      base: isUrgent ? .zero : configuration.repairDelay,
+      faultyShardCountMax: parameters.faultyShardCountMax)
+    let due: [MissingBlob]
+    do throws(IndexError) {
+      due = try await missing.due(
+        now: clock.wallTime, limit: blobCount, delay: delays.delay)
+    } catch {
+      throw NodeFailure(.unavailable, "what is missing cannot be read: \(error.message)")
+    }
+    guard !due.isEmpty else {
+      healing.withLock { $0.isUrgent = false }
+      return false
+    }
+    var batch = RepairBatch(node: self)
+    try await batch.run(due)
+    let sawLiar = batch.sawLiar
+    healing.withLock {
+      $0.batchEnded(sawLiar: sawLiar, max: configuration.repairBatchBlobCountMax)
+    }
+    return true
+  }
+
+  package func pauseRepair() { healing.withLock { $0.isPaused = true } }
+
+  package func resumeRepair() {
+    healing.withLock { $0.isPaused = false }
+    wakeRepair()
+  }
+
+  /// Bytes of symbols that repair may receive in a second; nil for as many as it can.
+  package func setRepairRate(_ byteRate: Int?) {
+    healing.withLock { $0.budget.byteRate = byteRate }
+    wakeRepair()
+  }
+
+  /// Everything that is missing is due now, also what was tried in vain.
+  package func runRepairNow() async {
+    healing.withLock { $0.isUrgent = true }
+    await remember { set, _ throws(IndexError) in try await set.retryAll() }
+    wakeRepair()
+  }
+
+  package func repairStatus() async throws -> RepairStatus {
+    let counts: MissingCounts
+    do throws(IndexError) {
+      counts = try await missing.statistics
+    } catch {
+      throw NodeFailure(.unavailable, "what is missing cannot be read: \(error.message)")
+    }
+    var status = RepairStatus()
+    status.missingBlobCount = counts.blobCount
+    status.missingSliverCount = counts.sliverCount
+    status.unrecoverableBlobCount = counts.unrecoverableBlobCount
+    status.slivers = counts.slivers
+    status.shards = counts.shards
+    status.blobsByLostShardCount = counts.blobsByLostShardCount
+    healing.withLock { state in
+      status.receivedByteCount = state.receivedByteCount
+      status.restoredByteCount = state.restoredByteCount
+      status.restoredSliverCount = state.restoredSliverCount
+      status.requestCount = state.requestCount
+      status.liars = state.liars
+      status.isPaused = state.isPaused
+      status.byteRateMax = state.budget.byteRate
+      status.inventoryAt = state.inventoryAt
+    }
+    return status
+  }
+}
+
+/// How long after a loss repair begins: the whole delay while all other shards of the blob are
+/// there, nothing once as many are lost as may be.
+struct RepairDelay: Sendable {
+  let base: Duration?
+  let faultyShardCountMax: Int
+
+  func delay(lostShardCount: Int) -> Duration? {
+    guard let base else { return nil }
+    let left = max(faultyShardCountMax - lostShardCount, 0)
+    return base * left / max(faultyShardCountMax, 1)
+  }
+}

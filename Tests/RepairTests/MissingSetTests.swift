@@ -1,0 +1,166 @@
+// MissingSetTests.swift
+//
+// The set of what is missing: order, delays, attempts, restarts and lost batches.
+
+import RedStuff
+import RunSeed
+import Simulator
+import Testing
+import World
+
+@testable import Repair
+
+private func blobID(_ number: Int) -> BlobID {
+  var bytes = [UInt8](repeating: 0, count: BlobID.byteCount)
+  bytes[0] = UInt8(number >> 8)
+  bytes[1] = UInt8(number & 255)
+  guard let blob = BlobID(bytes: bytes) else { preconditionFailure("no blob ID") }
+  return blob
+}
+
+private func slivers(_ pairs: Int...) -> [MissingSliver] {
+  pairs.map { MissingSliver(pair: SliverPairIndex(UInt16($0)), axis: .primary) }
+}
+
+private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds * 1000) }
+
+@Suite struct MissingSetTests {
+  let index = SimulatedIndex()
+  var set: MissingSet { MissingSet(index: index, shardCount: 10) }
+
+  private func due(
+    _ set: MissingSet, at seconds: UInt64, limit: Int = 100, delay: Duration? = .zero
+  ) async throws -> [BlobID] {
+    try await set.due(now: at(seconds), limit: limit) { _ in delay }.map(\.blob)
+  }
+
+  @Test func `blobs with fewer shards left come first, then wanted ones, then the oldest`()
+    async throws
+  {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(10))
+    try await set.mark(slivers(1), of: blobID(2), .driveLost, now: at(9))
+    try await set.mark(slivers(1), of: blobID(3), .driveLost, now: at(11))
+    try await set.mark(slivers(1, 2), of: blobID(4), .driveLost, now: at(12))
+    try await set.demand(blobID(3), now: at(20))
+    #expect(try await due(set, at: 30) == [4, 3, 2, 1].map(blobID))
+    #expect(try await due(set, at: 30, limit: 2) == [4, 3].map(blobID))
+  }
+
+  @Test func `nothing is due before its delay, but for what is asked for`() async throws {
+    let set = set
+    for blob in 1...5 {
+      try await set.mark(slivers(1), of: blobID(blob), .neverReceived, now: at(UInt64(blob * 10)))
+    }
+    #expect(try await due(set, at: 59, delay: .seconds(30)) == [1, 2].map(blobID))
+    #expect(try await due(set, at: 1000, delay: nil) == [])
+    try await set.demand(blobID(5), now: at(60))
+    #expect(try await due(set, at: 60, delay: nil) == [blobID(5)])
+  }
+
+  @Test func `the delay depends on how many shards lack something`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(10))
+    try await set.mark(slivers(1, 2, 3), of: blobID(2), .driveLost, now: at(10))
+    let found = try await set.due(now: at(15), limit: 9) { $0 == 3 ? .seconds(5) : .seconds(6) }
+    #expect(found.map(\.blob) == [blobID(2)])
+  }
+
+  @Test func `a clock that was set back keeps nothing waiting`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(1_000_000))
+    try await set.mark(slivers(1), of: blobID(2), .driveLost, now: at(95))
+    #expect(try await due(set, at: 100, delay: .seconds(30)) == [blobID(1)])
+    try await set.failed(
+      blobID(1), isUnrecoverable: true, problem: "alone", next: at(1_000_000))
+    #expect(try await due(set, at: 100, delay: .zero).contains(blobID(1)))
+  }
+
+  @Test func `a failed attempt rests, and keeps its reason`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .rotten, now: at(10))
+    try await set.failed(blobID(1), isUnrecoverable: true, problem: "too few", next: at(100))
+    #expect(try await due(set, at: 99) == [])
+    #expect(try await set.statistics.unrecoverableBlobCount == 1)
+    let missing = try #require(try await set.missing(of: blobID(1)))
+    #expect(missing.problem == "too few" && missing.failedAttemptCount == 1)
+    #expect(try await due(set, at: 100) == [blobID(1)])
+    try await set.failed(blobID(1), isUnrecoverable: true, problem: "again", next: at(500))
+    try await set.retryAll()
+    #expect(try await due(set, at: 101) == [blobID(1)])
+  }
+
+  @Test func `what was found is missing no more, and the last sliver takes the blob along`()
+    async throws
+  {
+    let set = set
+    try await set.mark(slivers(1, 2), of: blobID(1), .driveLost, now: at(1))
+    try await set.found(slivers(1), of: blobID(1))
+    #expect(try await set.missing(of: blobID(1))?.sortedSlivers == slivers(2))
+    try await set.found(slivers(2), of: blobID(1))
+    #expect(try await set.missing(of: blobID(1)) == nil)
+    #expect(index.contents.isEmpty)
+    #expect(try await set.statistics == MissingCounts())
+  }
+
+  @Test func `all of it is there after a restart`() async throws {
+    let set = set
+    try await set.mark(slivers(1, 2), of: blobID(1), .driveLost, now: at(1))
+    try await set.mark(slivers(5), of: blobID(2), .rotten, now: at(2))
+    try await set.demand(blobID(2), now: at(3))
+    try await set.failed(blobID(1), isUnrecoverable: false, problem: "busy", next: at(50))
+    let reopened = self.set
+    #expect(try await reopened.statistics == (try await set.statistics))
+    #expect(try await reopened.missing(of: blobID(1)) == (try await set.missing(of: blobID(1))))
+    #expect(try await due(reopened, at: 10) == [blobID(2)])
+    #expect(try await due(reopened, at: 50) == [1, 2].map(blobID))
+  }
+
+  @Test func `changes at the same time lose nothing`() async throws {
+    let set = set
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<200 {
+        group.addTask {
+          try await set.mark(slivers(number % 10), of: blobID(number / 10), .driveLost, now: at(1))
+        }
+      }
+      try await group.waitForAll()
+    }
+    let counts = try await set.statistics
+    #expect(counts.sliverCount == 200 && counts.blobCount == 20)
+    #expect(counts.blobsByLostShardCount == [10: 20])
+    #expect(counts.shards.values.allSatisfy { $0 == 20 } && counts.shards.count == 10)
+  }
+
+  @Test func `whatever is changed, cut off or rots, what is due is in the set`() async throws {
+    let seed = RunSeed.current
+    let dice = SeededRandomness(seed: seed.number)
+    var set = set
+    for step in 0..<600 {
+      let blob = blobID(dice.number(below: 12))
+      let now = at(UInt64(step))
+      switch dice.number(below: 8) {
+      case 0, 1, 2:
+        try await set.mark(slivers(dice.number(below: 4)), of: blob, .driveLost, now: now)
+      case 3: try await set.found(slivers(dice.number(below: 4)), of: blob)
+      case 4: try await set.demand(blob, now: now)
+      case 5:
+        try await set.failed(blob, isUnrecoverable: true, problem: "?", next: now + .seconds(9))
+      case 6: try await set.forget(blob)
+      default:
+        if dice.number(below: 2) == 0 { index.rot(count: 2) }
+        index.crash(losing: dice.number(below: 3))
+        set = MissingSet(index: index, shardCount: 10)
+      }
+      for blob in try await due(set, at: UInt64(step)) {
+        #expect(try await set.missing(of: blob) != nil, "seed \(seed), step \(step)")
+      }
+    }
+    // Rot may have taken entries; what is marked again is due again.
+    for number in 0..<12 {
+      try await set.mark(slivers(7), of: blobID(number), .rotten, now: at(700))
+      try await set.retryAll()
+    }
+    #expect(Set(try await due(set, at: 9000)).count == 12, "seed \(seed)")
+  }
+}
