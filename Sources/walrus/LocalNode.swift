@@ -31,7 +31,8 @@ struct LocalNodeEnvironment: Sendable {
 struct LocalNode: Sendable {
   let node: StorageNode
   private let running: Task<Void, Never>
-  private let compacting: Task<Void, Never>
+  /// Compacting and scrubbing its drives.
+  private let upkeep: [Task<Void, Never>]
 
   static func start(_ member: CommitteeMember, in environment: LocalNodeEnvironment) async throws
     -> LocalNode
@@ -55,15 +56,16 @@ struct LocalNode: Sendable {
       }
     }
     return LocalNode(
-      node: node, running: running, compacting: Task { await node.compactDrives() })
+      node: node, running: running,
+      upkeep: [Task { await node.compactDrives() }, Task { await node.scrubDrives() }])
   }
 
   /// Call once the node is out of reach of its transports.
   func stop() async {
     running.cancel()
-    compacting.cancel()
+    for task in upkeep { task.cancel() }
     await running.value
-    await compacting.value
+    for task in upkeep { await task.value }
     await node.close()
   }
 

@@ -152,6 +152,7 @@ final class Machine: Sendable {
       }
     }
     seams.tasks.start { await node.compactDrives() }
+    seams.tasks.start { await node.scrubDrives() }
     // Nodes only listen so far; the network wants to know where they are.
     _ = world.network.endpoint(
       of: seams.life, zone: member.topology.zone, clock: seams.clock,
@@ -219,6 +220,8 @@ final class Machine: Sendable {
     configuration.eventCountBetweenSaves = dice.pick([1, 16, 1024]) ?? 16
     configuration.pendingDeleteCountMax = dice.pick([1, 4096]) ?? 4096
     configuration.compactionInterval = dice.pick([.seconds(5), .seconds(60)]) ?? .seconds(60)
+    configuration.scrubPeriod = .seconds(dice.number(in: 30...600))
+    configuration.scrubByteRateMax = dice.pick([64 << 10, 32 << 20]) ?? 32 << 20
     return configuration
   }
 
