@@ -140,7 +140,8 @@ let package = Package(
     tests(
       "StorageNodeTests",
       [
-        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "Simulator",
+        "RedStuff", "Cluster", "World", "SliverStore", "Repair", "ControlPlane", "StorageNode",
+        "Simulator",
         logging,
       ]),
     tests(

@@ -56,6 +56,8 @@ package struct ScrubStatus: Equatable, Sendable {
   package var verifiedByteCount = 0
   package var totalByteCount = 0
   package var rottenRecordCount = 0
+  /// Records that the drive refused to read; they may be well.
+  package var unreadableRecordCount = 0
   package var passStartedAt: WallTime?
   package var lastPassEndedAt: WallTime?
   package var lastPassRottenCount = 0

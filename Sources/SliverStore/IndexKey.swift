@@ -25,6 +25,7 @@ enum IndexKey {
   static let records: (lower: [UInt8], upper: [UInt8]) = ([2], [3])
   static let tombstones: (lower: [UInt8], upper: [UInt8]) = ([3], [4])
   static let marks: (lower: [UInt8], upper: [UInt8]) = ([4], [5])
+  static let values: (lower: [UInt8], upper: [UInt8]) = ([5], [6])
   static let blobRange = 1..<1 + BlobID.byteCount
 
   static func segment(_ number: UInt32) -> [UInt8] {
@@ -47,6 +48,15 @@ enum IndexKey {
 
   static func sliver(_ key: SliverKey) -> [UInt8] {
     sliver(key.blob, pair: key.pair.value, axis: key.axis.rawValue)
+  }
+
+  /// Nil for keys of anything else.
+  static func sliverKey(in key: [UInt8]) -> SliverKey? {
+    guard key.count == 37, key[0] == 2, key[33] == 1, let blob = blob(in: key),
+      let axis = SliverAxis(rawValue: key[36])
+    else { return nil }
+    let pair = UInt16(key[34]) << 8 | UInt16(key[35])
+    return SliverKey(blob: blob, pair: SliverPairIndex(pair), axis: axis)
   }
 
   static func tombstone(_ blob: BlobID) -> [UInt8] { [3] + blob.bytes }

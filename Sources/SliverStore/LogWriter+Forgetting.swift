@@ -22,6 +22,14 @@ extension LogWriter {
     }
   }
 
+  func flagDamage(_ number: UInt32) async throws(SliverStoreError) {
+    try await onIndex { () throws(IndexError) in
+      var batch = IndexBatch(state: self.state)
+      batch.update(number) { $0.isDamaged = true }
+      try await self.applier.commit(batch)
+    }
+  }
+
   /// Removes a segment's file, durably before anything is forgotten: a file that comes back after a
   /// crash must find the tombstones of what is in it.
   func remove(_ number: UInt32) async throws(SliverStoreError) {

@@ -60,6 +60,7 @@ actor LogWriter {
       case .drop(let key, let entry): try await drop(key: key, entry: entry)
       case .forget(let segment, let marked, let tombstones):
         try await forget(segment, marked: marked, tombstones: tombstones)
+      case .flagDamage(let segment): try await flagDamage(segment)
       case .remove(let segment): try await remove(segment)
       case .seal: try await sealActive()
       default: return try await append(operations)

@@ -13,6 +13,8 @@ enum WriteOperation: Sendable {
   case log([LogEntry], SpaceClass)
   /// Forgets a record that was found rotten, if it is still the one that stands there.
   case drop(key: [UInt8], entry: RecordEntry)
+  /// Notes that parts of a segment are no records any more, so that compaction rewrites it.
+  case flagDamage(segment: UInt32)
   /// Closes the current segment, so that it can be compacted.
   case seal
   /// Removes a segment of which nothing is needed any more.

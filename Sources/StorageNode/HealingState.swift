@@ -28,12 +28,23 @@ struct HealingState: Sendable {
   var isUrgent = false
   private(set) var batchBlobCount = firstBatchBlobCount
   private var demands: Set<SliverKey> = []
+  private var withoutMetadata: Set<BlobID> = []
 
   init(byteRateMax: Int?) { budget = ByteBudget(byteRate: byteRateMax) }
 
   mutating func demanded(_ key: SliverKey) -> Bool {
     guard demands.count < Self.demandCountMax else { return false }
     return demands.insert(key).inserted
+  }
+
+  mutating func lacksMetadata(of blob: BlobID) -> Bool {
+    guard withoutMetadata.count < Self.demandCountMax else { return false }
+    return withoutMetadata.insert(blob).inserted
+  }
+
+  mutating func takeLackingMetadata() -> [BlobID] {
+    defer { withoutMetadata = [] }
+    return withoutMetadata.sorted()
   }
 
   mutating func takeDemands() -> [SliverKey] {

@@ -17,6 +17,11 @@ struct NodeMetrics: Sendable {
   let registryErrors = Counter(label: "walrus_node_registry_errors_total")
   let repairReceivedBytes = Counter(label: "walrus_node_repair_received_bytes_total")
   let repairRestoredBytes = Counter(label: "walrus_node_repair_restored_bytes_total")
+  let scrubbedBytes = Counter(label: "walrus_node_scrub_verified_bytes_total")
+  let rottenRecords = Counter(label: "walrus_node_scrub_rotten_records_total")
+  let unreadableRecords = Counter(label: "walrus_node_scrub_unreadable_records_total")
+  let rottenSlivers = Counter(label: "walrus_node_rotten_slivers_total")
+  let rottenMetadata = Counter(label: "walrus_node_rotten_metadata_total")
   private let refusals = Dictionary(
     uniqueKeysWithValues: NodeFailure.Reason.allCases.map { reason in
       let dimensions = [("reason", reason.rawValue)]

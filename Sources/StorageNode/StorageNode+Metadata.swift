@@ -28,6 +28,7 @@ extension StorageNode {
 
   func storedMetadata(of blob: BlobID) async throws -> VerifiedBlobMetadata {
     guard let metadata = try await metadata(of: blob) else {
+      noteMissingMetadata(of: blob)
       throw NodeFailure(.metadataNotFound, "\(id) has no metadata of blob \(blob)")
     }
     return metadata

@@ -5,6 +5,7 @@
 
 import Cluster
 import ControlPlane
+import CoreMetrics
 import Logging
 import RedStuff
 import Repair
@@ -18,16 +19,41 @@ extension StorageNode {
     if healing.withLock({ $0.demanded(key) }) { wakeRepair() }
   }
 
-  /// Slivers whose bytes were found rotten.
-  func noteRotten(_ keys: [SliverKey]) async {
-    await markAbsent(keys, .rotten)
+  /// Slivers, and metadata of blobs, that were found rotten and are missing now.
+  func noteRotten(_ keys: [SliverKey], metadataOf blobs: [BlobID]) async {
+    guard !keys.isEmpty || !blobs.isEmpty else { return }
+    metrics.rottenSlivers.increment(by: keys.count)
+    metrics.rottenMetadata.increment(by: blobs.count)
+    logger.warning(
+      "found rotten slivers",
+      metadata: [
+        "node": "\(id)", "slivers": "\(keys.count)", "metadata": "\(blobs.count)",
+        "first": "\(keys.first.map { "\($0.blob) \($0.pair) \($0.axis)" } ?? "")",
+      ])
+    for group in Dictionary(grouping: keys, by: \.blob).sorted(by: { $0.key < $1.key }) {
+      // Without an answer of the registry, the next inventory finds it.
+      if (try? await isKept(group.key)) == true { await markAbsent(group.value, .rotten) }
+    }
+    for blob in blobs { noteMissingMetadata(of: blob) }
+  }
+
+  /// The node should be able to give the metadata of this blob.
+  func noteMissingMetadata(of blob: BlobID) {
+    if healing.withLock({ $0.lacksMetadata(of: blob) }) { wakeRepair() }
   }
 
   func wakeRepair() { healingSignal.advance(to: Revision(healingSignal.revision.value + 1)) }
 
-  /// Marks what readers missed, if it should be here.
+  /// Marks what readers missed, if it should be here. Metadata is fetched at once: it is small, and
+  /// nothing can be repaired or confirmed without it.
   func settleDemands() async throws {
-    let keys = healing.withLock { $0.takeDemands() }
+    let (keys, withoutMetadata) = healing.withLock { ($0.takeDemands(), $0.takeLackingMetadata()) }
+    for blob in withoutMetadata where try await isKept(blob) {
+      guard try await metadata(of: blob) == nil,
+        let metadata = try await metadataForRepair(of: blob)
+      else { continue }
+      try await restore(metadata)
+    }
     for group in Dictionary(grouping: keys, by: \.blob).sorted(by: { $0.key < $1.key }) {
       guard try await isKept(group.key) else { continue }
       await markAbsent(group.value, .rotten)

@@ -31,6 +31,15 @@ extension StorageNode {
     return nil
   }
 
+  /// Stores metadata that came from a peer, while the blob is kept; durable when this returns.
+  func restore(_ metadata: VerifiedBlobMetadata) async throws {
+    try await lanes.withLane(.shared, of: metadata.blobID) {
+      guard case .living = try await find(.any, of: metadata.blobID) else { return }
+      if let failure = await write(metadata) { throw failure }
+      remember(metadata)
+    }
+  }
+
   /// All slivers of other nodes, those of near and healthy ones first.
   func repairSources(of blob: BlobID) -> SliverSources {
     var sources = SliverSources(parameters: parameters)

@@ -38,6 +38,7 @@ package final class StorageNode: NodeService {
   let lanes = BlobLanes()
   let cursor = EventCursor(.start)
   let events: Mutex<EventProgress>
+  let scrubProgress = Mutex(ScrubProgress())
   let metadataCache: Mutex<BoundedCache<BlobID, VerifiedBlobMetadata>>
   let expansionCache: Mutex<BoundedCache<SliverKey, ExpandedSliver>>
   let transport: any Transport
@@ -106,11 +107,12 @@ package final class StorageNode: NodeService {
     }
   }
 
-  /// Refuses new requests, lets the running ones end, saves the cursor and closes the drives.
-  /// `run()` must have been cancelled before.
+  /// Refuses new requests, lets the running ones end, saves the cursor and how far the scrub is, and
+  /// closes the drives. `run()` must have been cancelled before.
   package func close() async {
     await admission.close()
     await saveCursor()
+    await saveScrub()
     await drives.close()
   }
 

@@ -53,5 +53,16 @@ package struct StorageNodeConfiguration: Sendable, Hashable {
   /// How often every sliver that should be here is looked up; also after each start.
   package var inventoryInterval = Duration.seconds(6 * 3600)
 
+  /// Every byte that is stored is read, and compared with its checksum, once in this time.
+  package var scrubPeriod = Duration.seconds(14 * 86_400)
+  /// Bytes a second that the scrub reads of one drive at most, however late it is: a small part of
+  /// what a disk can do.
+  package var scrubByteRateMax = 32 << 20
+  /// How often a drive is looked at for whether a step of its scrub is due.
+  package var scrubInterval = Duration.seconds(1)
+  /// How far the scrub is, is saved this often, or 32 times a pass where that is more often. What
+  /// lies between is read again after a crash.
+  package var scrubSaveDelayMax = Duration.seconds(300)
+
   package init() {}
 }

@@ -36,6 +36,10 @@ package enum Mark: String, CaseIterable, Sendable {
   case tombstoneKept
   case tombstoneDoubted
   case rottenTombstoneRenewed
+  // SliverStore: scrubbing
+  case scrubFoundRot
+  case scrubMetUnreadable
+  case scrubbedSegmentVanished
 
   // StorageNode
   case cursorWaited

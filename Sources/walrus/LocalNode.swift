@@ -32,8 +32,8 @@ struct LocalNodeEnvironment: Sendable {
 struct LocalNode: Sendable {
   let node: StorageNode
   private let running: Task<Void, Never>
-  private let compacting: Task<Void, Never>
-  private let repairing: Task<Void, Never>
+  /// Compacting, scrubbing and refilling its drives.
+  private let upkeep: [Task<Void, Never>]
 
   static func start(_ member: CommitteeMember, in environment: LocalNodeEnvironment) async throws
     -> LocalNode
@@ -60,18 +60,19 @@ struct LocalNode: Sendable {
       }
     }
     return LocalNode(
-      node: node, running: running, compacting: Task { await node.compactDrives() },
-      repairing: Task { await node.repairSlivers() })
+      node: node, running: running,
+      upkeep: [
+        Task { await node.compactDrives() }, Task { await node.scrubDrives() },
+        Task { await node.repairSlivers() },
+      ])
   }
 
   /// Call once the node is out of reach of its transports.
   func stop() async {
     running.cancel()
-    compacting.cancel()
-    repairing.cancel()
+    for task in upkeep { task.cancel() }
     await running.value
-    await compacting.value
-    await repairing.value
+    for task in upkeep { await task.value }
     await node.close()
   }
 

@@ -10,17 +10,12 @@ import Synchronization
 import World
 
 extension RestChecks {
-  /// What rots is missing once somebody reads it.
-  private func mayRotUnnoticed(_ machine: Machine) -> Bool {
-    machine.isFrail && !world.swarm.faults.isDisjoint(with: [.rot, .lyingDrive])
-  }
-
   func checkHealed(_ blob: BlobID) async {
     // Where there is no room, slivers stay missing; of a badly encoded blob some do not exist.
     guard world.swarm.driveCapacityByteCount == nil,
       !workload.badBlobs.withLock({ $0.contains { $0.blob == blob } })
     else { return }
-    for machine in machines where machine.lies == nil && !mayRotUnnoticed(machine) {
+    for machine in machines where machine.lies == nil {
       guard let process = machine.process, process.heals,
         case .health(let health) = await ask(process, .health(detailed: true)),
         health.detail?.driveProblems == []

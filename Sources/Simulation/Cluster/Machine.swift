@@ -163,6 +163,7 @@ final class Machine: Sendable {
     }
     seams.tasks.start { await node.compactDrives() }
     seams.tasks.start { await node.repairSlivers() }
+    seams.tasks.start { await node.scrubDrives() }
     let service: any NodeService =
       lies.map {
         LyingNode(
@@ -232,6 +233,9 @@ final class Machine: Sendable {
     configuration.repairBatchBlobCountMax = dice.pick([1, 8, 64]) ?? 8
     configuration.repairRequestDeadline = .seconds(dice.number(in: 2...15))
     configuration.inventoryInterval = .seconds(dice.number(in: 60...3600))
+    configuration.scrubPeriod = .seconds(dice.number(in: 30...600))
+    configuration.scrubByteRateMax = dice.pick([64 << 10, 32 << 20]) ?? 32 << 20
+    configuration.scrubInterval = .seconds(dice.number(in: 1...30))
     return configuration
   }
 

@@ -2,7 +2,7 @@
 //
 // What a store goes through while one operation of its drive or index goes wrong: it stores, groups,
 // deletes, stores again, compacts, is closed and opened, loses its index, is cut off in the middle
-// of writing and of compacting, recovers, and meets rot.
+// of writing and of compacting, recovers, is scrubbed, and meets rot.
 //
 // Up to the strike a run is the same for all points of a seed, so an operation has one number. After
 // an error the script goes on, as a node would; when the power goes for the point, it ends.
@@ -110,6 +110,8 @@ struct CrashScript {
     try await delete(5)
     try await compact()
     try await read(3, 0..<3)
+    try await rotAndScrub(3)
+    try await scrub(finding: [])
     try await close()
   }
 
@@ -263,7 +265,21 @@ struct CrashScript {
 
   /// One sliver rots; whoever reads it finds it missing, and it is stored again.
   private mutating func rotAndStoreAgain(_ blob: Int) async throws {
+    rot(CrashModel.keys(blob)[0])
+    try await read(blob, 0..<1)
+    try await put(blob, 0..<1)
+  }
+
+  /// One sliver rots; the scrub finds it, and it is stored again.
+  private mutating func rotAndScrub(_ blob: Int) async throws {
+    try await put(blob, 0..<1)
     let key = CrashModel.keys(blob)[0]
+    rot(key)
+    try await scrub(finding: [key])
+    try await put(blob, 0..<1)
+  }
+
+  private mutating func rot(_ key: SliverKey) {
     let bytes = CrashModel.bytes(key)
     for name in machine.disk.names {
       guard let content = machine.disk.contents(of: name),
@@ -272,7 +288,22 @@ struct CrashScript {
       machine.disk.rot(name, at: offset + 50)
     }
     model.begin([key])
-    try await read(blob, 0..<1)
-    try await put(blob, 0..<1)
+  }
+
+  /// A whole pass. Without a fault it finds exactly these.
+  private mutating func scrub(finding keys: [SliverKey]) async throws {
+    let isWell = point?.strike.fault == nil
+    try await step { store, _ in
+      var found: [SliverKey] = []
+      var position: ScrubPosition?
+      repeat {
+        let step = try await store.scrub(from: position, byteCountMax: 4096)
+        found += step.rotten.slivers
+        position = step.next
+      } while position != nil
+      guard !isWell || found == keys else {
+        throw CrashViolation("the scrub found \(found.count) rotten slivers, not \(keys.count)")
+      }
+    }
   }
 }
