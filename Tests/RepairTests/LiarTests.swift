@@ -36,7 +36,7 @@ import Testing
     n: Int
   ) throws {
     let run = RunSeed.current
-    for round in 0..<40 {
+    for round in 0..<200 {
       var dice = Dice(seed: run.seed(case: n * 100 + round))
       var engine = try Self.engine(
         n: n, dice: &dice,
@@ -67,7 +67,7 @@ import Testing
     n: Int
   ) throws {
     let run = RunSeed.current
-    for round in 0..<40 {
+    for round in 0..<200 {
       var dice = Dice(seed: run.seed(case: n * 100 + round))
       var engine = try Self.engine(n: n, dice: &dice, behaviours: Behaviour.allCases)
       let lost = engine.recovery.lost
@@ -175,7 +175,7 @@ import Testing
     let run = RunSeed.current
     let parameters = try EncodingParameters(shardCount: n)
     let (k1, k2) = (parameters.primarySourceCount, parameters.secondarySourceCount)
-    for round in 0..<40 {
+    for round in 0..<200 {
       var dice = Dice(seed: run.seed(case: n * 100 + round))
       let damage: InconsistentBlob.Damage =
         [
