@@ -58,10 +58,7 @@ extension JointRecovery {
     _ place: Int, promisedSourceCount: Int, _ market: inout Market
   ) -> Bool {
     let lost = lines[place]
-    // While a line is being proven its sources are known; others would only be more paths.
-    let crossingCount =
-      lost.phase == .proving ? rebuiltCount(lost.line.axis.other) : promisedSourceCount
-    let lackingCount = lost.requiredCount - crossingCount - lost.suppliedCount
+    let lackingCount = lost.requiredCount - promisedSourceCount - lost.suppliedCount
     guard lackingCount > 0 else { return true }
     guard
       let chosen = choose(
