@@ -58,16 +58,13 @@ extension JointRecovery {
     _ place: Int, promisedSourceCount: Int, _ market: inout Market
   ) -> Bool {
     let lost = lines[place]
-    // While a line is being proven its sources are known; others would only be more paths.
-    let crossingCount =
-      lost.phase == .proving ? rebuiltCount(lost.line.axis.other) : promisedSourceCount
-    let lackingCount = lost.requiredCount - crossingCount - lost.suppliedCount
+    let lackingCount = lost.requiredCount - promisedSourceCount - lost.suppliedCount
     guard lackingCount > 0 else { return true }
-    let candidates = candidates(crossing: lost.line.axis, &market).filter { lost.mayAsk($0.index) }
-    guard candidates.count >= lackingCount else { return false }
-    let suspected = candidates.filter { lost.isBare($0.index) }
-    let chosen = suspected + candidates.filter { !lost.isBare($0.index) }
-    for source in chosen.prefix(lackingCount) {
+    guard
+      let chosen = choose(
+        lackingCount, from: candidates(crossing: lost.line.axis, &market), for: lost)
+    else { return false }
+    for source in chosen {
       lines[place].ask(source.index)
       let position = lost.line.index..<lost.line.index + 1
       if source.isOwn {
@@ -79,15 +76,34 @@ extension JointRecovery {
     return true
   }
 
+  /// The best that may be asked; nil if they are too few. A line being proven takes those first whose
+  /// bare symbols did not fit together.
+  private func choose(_ count: Int, from candidates: [Source], for lost: LostLine) -> [Source]? {
+    var chosen: [Source] = []
+    chosen.reserveCapacity(count)
+    for takesBare in lost.phase == .proving ? [true, false] : [false] {
+      for source in candidates
+      where lost.isBare(source.index) == takesBare && lost.mayAsk(source.index) {
+        chosen.append(source)
+        if chosen.count == count { return chosen }
+      }
+    }
+    return nil
+  }
+
   /// The slivers that may give symbols to lines of `axis`: own ones first, then the best.
   private func candidates(crossing axis: SliverAxis, _ market: inout Market) -> [Source] {
     if let known = market.candidates[axis] { return known }
     let isOut = { (line: MatrixLine) in excluded.contains(line) || silent.contains(line) }
     let own = own.filter { $0.axis == axis.other && !isOut($0) }.sorted()
-    let remote = market.sources.ordered(axis.other).map { MatrixLine(axis.other, $0) }
-      .filter { places[$0] == nil && !self.own.contains($0) && !isOut($0) }
+    var isRemote = [Bool](repeating: true, count: shardCount)
+    for line in lines.map(\.line) + self.own + excluded + silent where line.axis != axis {
+      isRemote[line.index] = false
+    }
+    let remote = market.sources.ordered(axis.other).filter { isRemote[$0] }
     let candidates =
-      own.map { Source(line: $0, isOwn: true) } + remote.map { Source(line: $0, isOwn: false) }
+      own.map { Source(line: $0, isOwn: true) }
+      + remote.map { Source(line: MatrixLine(axis.other, $0), isOwn: false) }
     market.candidates[axis] = candidates
     return candidates
   }

@@ -36,7 +36,7 @@ import Testing
     n: Int
   ) throws {
     let run = RunSeed.current
-    for round in 0..<40 {
+    for round in 0..<100 {
       var dice = Dice(seed: run.seed(case: n * 100 + round))
       var engine = try Self.engine(
         n: n, dice: &dice,
@@ -67,7 +67,7 @@ import Testing
     n: Int
   ) throws {
     let run = RunSeed.current
-    for round in 0..<40 {
+    for round in 0..<100 {
       var dice = Dice(seed: run.seed(case: n * 100 + round))
       var engine = try Self.engine(n: n, dice: &dice, behaviours: Behaviour.allCases)
       let lost = engine.recovery.lost
@@ -82,12 +82,15 @@ import Testing
     }
   }
 
-  @Test func `one line of an axis is asked for with paths, and only bad symbols again`() throws {
+  @Test(arguments: 0..<20)
+  func `one line of an axis is asked for with paths, and only bad symbols again`(seed: UInt64)
+    throws
+  {
     let matrix = try Matrix(Array(repeating: 5, count: 4000), shardCount: 16)
     let lost = lines(of: [3, 4, 5], shardCount: 16)
     var engine = Engine(
       matrix, lost: lost, sources: sources(matrix.parameters, without: [3, 4, 5]),
-      dice: Dice(seed: 3))
+      dice: Dice(seed: seed))
     engine.behaviours = [.row(0): .lies, .row(7): .lies]
     engine.run()
     #expect(engine.recovery.state == .complete)
@@ -95,6 +98,51 @@ import Testing
     // k1 = 6 paths, and one for each replacement; the other two columns take two bare symbols each.
     #expect(engine.remotePathCount == 6 + 2)
     #expect(engine.remoteCount == 3 * (6 + 11 - 3) + 8 + 2 * 2)
+  }
+
+  @Test func `a symbol that is proven counts, though its source lied before`() throws {
+    let matrix = try Matrix(Array(repeating: 5, count: 4000), shardCount: 16)
+    var engine = Engine(
+      matrix, lost: [.column(10), .column(11)], sources: sources(matrix.parameters),
+      dice: Dice(seed: 6))
+    engine.behaviours = [.row(0): .liesBare]
+    engine.run()
+    #expect(engine.recovery.state == .complete && engine.recovery.liars == [.row(0)])
+    // The other column takes a symbol from somebody else.
+    #expect(engine.remotePathCount == 6 && engine.remoteCount == 2 * 6 + 6 + 1)
+  }
+
+  @Test func `a liar is not asked again, nor is who did not answer, for paths or at all`() throws {
+    let matrix = try Matrix(Array(repeating: 5, count: 400), shardCount: 7)
+    let usable = sources(matrix.parameters, without: [2])
+    let lost = [MatrixLine.column(1), .column(4)]
+    var recovery = JointRecovery(metadata: matrix.metadata, lost: lost, own: [])
+    func receive(_ runs: [SymbolRun], lying liar: Int? = nil) {
+      for run in runs {
+        var bytes = matrix.bytes(run)
+        if run.line.index == liar { bytes[0] ^= 1 }
+        recovery.receive(run, bytes: bytes, paths: matrix.paths(run))
+      }
+    }
+    func plannedRows() -> [SymbolRun] { recovery.plan(from: usable).remote }
+    let first = plannedRows()
+    #expect(first.map(\.line.index) == [0, 0, 1, 1, 3, 3])
+    // Row 0 gives the symbol of column 1 only; row 1 lies in it.
+    recovery.missing(first[1])
+    receive([first[0], first[2], first[4], first[5]], lying: 1)
+    #expect(recovery.rebuild().isEmpty)
+    let second = plannedRows()
+    #expect(second.filter(\.wantsPaths).map(\.line.index) == [1, 3, 4])
+    #expect(second.filter { !$0.wantsPaths }.map(\.line.index) == [4])
+    receive(second.filter(\.wantsPaths), lying: 1)
+    #expect(recovery.rebuild().isEmpty && recovery.liars == [.row(1)])
+    recovery.forgetMissing()
+    let third = plannedRows()
+    #expect(third.filter(\.wantsPaths).map(\.line.index) == [0])
+    #expect(third.filter { !$0.wantsPaths }.map(\.line.index) == [0])
+    receive(third + second.filter { !$0.wantsPaths } + [first[3]])
+    #expect(Set(recovery.rebuild()) == Set(lost.map(matrix.sliver)))
+    #expect(recovery.state == .complete && recovery.liars == [.row(1)])
   }
 
   @Test func `a source that hides its paths is suspected, and its other symbols are dropped`()
@@ -175,7 +223,7 @@ import Testing
     let run = RunSeed.current
     let parameters = try EncodingParameters(shardCount: n)
     let (k1, k2) = (parameters.primarySourceCount, parameters.secondarySourceCount)
-    for round in 0..<40 {
+    for round in 0..<100 {
       var dice = Dice(seed: run.seed(case: n * 100 + round))
       let damage: InconsistentBlob.Damage =
         [
