@@ -29,7 +29,9 @@ struct DriveScrub: Sendable {
   /// As fast as the budget allows.
   private(set) var isHurried = false
   /// When it was saved last.
-  var savedAt: Instant
+  private(set) var savedAt: Instant
+  /// Whether it is further than what was saved.
+  private(set) var isUnsaved = true
   /// No step before, after an error.
   var notBefore: Instant
   private var elapsedBefore = Duration.zero
@@ -56,6 +58,12 @@ struct DriveScrub: Sendable {
     elapsedBefore = .zero
     countedFrom = now
     self.isHurried = isHurried
+    isUnsaved = true
+  }
+
+  mutating func saved(now: Instant) {
+    savedAt = now
+    isUnsaved = false
   }
 
   /// Adds to the budget what it gained since the last time, a second's worth at most.
@@ -82,6 +90,7 @@ struct DriveScrub: Sendable {
   /// - Returns: whether it ended the pass; then the next has begun.
   mutating func took(_ step: ScrubStep, now: Instant, wallTime: WallTime) -> Bool {
     position = step.next
+    isUnsaved = true
     walkedByteCount += step.walkedByteCount
     verifiedByteCount += step.verifiedByteCount
     rottenCount += step.rotten.recordCount
@@ -127,6 +136,7 @@ extension DriveScrub {
       guard let position = ScrubPosition(fields: numbers[8...]) else { return nil }
       self.position = position
     }
+    isUnsaved = false
     startedAt = WallTime(milliseconds: numbers[1])
     walkedByteCount = counts[0]
     verifiedByteCount = counts[1]

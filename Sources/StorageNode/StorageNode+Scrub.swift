@@ -137,9 +137,10 @@ extension StorageNode {
 
   private func saveScrub(of store: SliverStore, at position: Int) async {
     let now = clock.now
-    let bytes = scrubProgress.withLock { scrub in
-      scrub.drives[position]?.savedAt = now
-      return scrub.drives[position]?.encoded
+    let bytes: [UInt8]? = scrubProgress.withLock { scrub in
+      guard let drive = scrub.drives[position], drive.isUnsaved else { return nil }
+      scrub.drives[position]?.saved(now: now)
+      return drive.encoded
     }
     guard let bytes, drives.isWritable(position) else { return }
     do throws(SliverStoreError) {
