@@ -147,8 +147,8 @@ let package = Package(
     tests(
       "BlobClientTests",
       [
-        "RedStuff", "Cluster", "World", "Routing", "SliverStore", "ControlPlane", "StorageNode",
-        "BlobClient", "Simulator", logging,
+        "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair", "ControlPlane",
+        "StorageNode", "BlobClient", "Simulator", logging,
       ]),
     tests("SimulatorTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(

@@ -15,53 +15,6 @@ import StorageNode
 import Testing
 import World
 
-/// The nodes of a `TestCluster`, with drives.
-private struct RealNodes {
-  let cluster: TestCluster
-  let disks: [SimulatedDisk]
-  let indexes: [SimulatedIndex]
-
-  init(_ cluster: TestCluster) async throws {
-    self.cluster = cluster
-    disks = cluster.signers.indices.map { SimulatedDisk(seed: UInt64($0)) }
-    indexes = cluster.signers.map { _ in SimulatedIndex() }
-    for (disk, signer) in zip(disks, cluster.signers) {
-      try await SliverStore.initialise(
-        disk: disk, clusterID: cluster.clusterID, node: signer.node,
-        randomness: cluster.randomness)
-    }
-  }
-
-  /// Starts all nodes, runs `body`, and stops them without closing anything, as a crash would.
-  func running(_ body: @escaping @Sendable () async throws -> Void) async throws {
-    var nodes: [StorageNode] = []
-    for (position, signer) in cluster.signers.enumerated() {
-      let store = try await SliverStore.open(
-        disk: disks[position], index: indexes[position], clusterID: cluster.clusterID,
-        node: signer.node, randomness: cluster.randomness)
-      let node = StorageNode(
-        configuration: StorageNodeConfiguration(), signer: signer, cluster: cluster.clusterID,
-        committee: cluster.committee, drives: [StorageDrive(name: "0", state: .ready(store))],
-        transport: cluster.transport, missingIndex: SimulatedIndex(), registry: cluster.registry,
-        clock: cluster.clock, randomness: cluster.randomness,
-        compute: InlineCompute(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-      cluster.transport.connect(signer.node, to: node)
-      nodes.append(node)
-    }
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      for node in nodes { group.addTask { try await node.run() } }
-      defer { group.cancelAll() }
-      try await body()
-    }
-  }
-
-  /// The power goes and comes back everywhere; what was not synced is gone.
-  func crash() {
-    for disk in disks { disk.restart(.nothing) }
-    for index in indexes { index.crash(losing: index.losableBatchCount) }
-  }
-}
-
 @Suite struct RealNodeTests {
   @Test(arguments: [4, 7, 10, 13])
   func `blobs of all sizes are stored and read`(n: Int) async throws {

@@ -1,0 +1,166 @@
+// HealingTests.swift
+//
+// Nodes that lost a drive refill it from the others, with as few bytes as the code allows, when they
+// should and not before.
+
+import BlobClient
+import Cluster
+import RedStuff
+import Repair
+import Simulator
+import StorageNode
+import Testing
+import World
+
+@Suite struct HealingTests {
+  private func configuration(delay: Duration?) -> StorageNodeConfiguration {
+    var configuration = StorageNodeConfiguration()
+    configuration.repairDelay = delay
+    return configuration
+  }
+
+  private func store(
+    _ count: Int, byteCount: Int, in nodes: RealNodes
+  ) async throws -> [(blob: BlobID, bytes: [UInt8])] {
+    let contents = (0..<count).map { content(byteCount, seed: UInt64($0 + 1)) }
+    let box = ReceiptBox()
+    try await nodes.running(configuration(delay: nil)) { _ in
+      let client = nodes.cluster.client()
+      try await nodes.cluster.clock.autoAdvancing {
+        for bytes in contents { await box.add(try await client.store(bytes).blob) }
+        await client.waitForTails()
+      }
+    }
+    return zip(await box.blobs, contents).map { ($0, $1) }
+  }
+
+  /// Runs all nodes until `node` has looked for what it lacks and `isEnough` holds.
+  private func heal(
+    _ node: Int, in nodes: RealNodes, delay: Duration?,
+    _ body: @escaping @Sendable (StorageNode) async throws -> Void = { _ in },
+    until isEnough: @escaping @Sendable (RepairStatus) -> Bool
+  ) async throws -> RepairStatus {
+    let box = StatusBox()
+    let clock = nodes.cluster.clock
+    try await nodes.running(configuration(delay: delay)) { running in
+      try await clock.autoAdvancing {
+        try await body(running[node])
+        for _ in 0..<2000 {
+          let status = try await running[node].repairStatus()
+          await box.set(status)
+          if status.inventoryAt != nil, isEnough(status) { return }
+          try await clock.sleep(for: .seconds(1))
+        }
+      }
+    }
+    return await box.status
+  }
+
+  @Test(arguments: [(n: 10, nodes: 5), (n: 16, nodes: 16), (n: 16, nodes: 4), (n: 40, nodes: 10)])
+  func `a lost drive comes back with as many symbols as the code needs`(
+    _ shape: (n: Int, nodes: Int)
+  ) async throws {
+    let cluster = try await TestCluster(shards: shape.n, nodes: shape.nodes)
+    let nodes = try await RealNodes(cluster)
+    let (k1, k2) = (
+      cluster.parameters.primarySourceCount, cluster.parameters.secondarySourceCount
+    )
+    let s = 100
+    let stored = try await store(3, byteCount: k1 * k2 * s, in: nodes)
+    try await nodes.wipe(1)
+    let status = try await heal(1, in: nodes, delay: .zero) { $0.missingSliverCount == 0 }
+    let t = cluster.committee.members[1].shards.count
+    #expect(status.restoredSliverCount == 3 * 2 * t)
+    #expect(status.restoredByteCount == 3 * t * (k1 + k2) * s)
+    #expect(status.receivedByteCount == 3 * t * (k1 + k2 - t) * s)
+    // With f others down, the blobs can be read only if all is there again.
+    try await nodes.running {
+      for node in 2..<2 + cluster.parameters.faultyShardCountMax / max(t, 1) {
+        cluster.transport.setFault(.down, of: NodeID(UInt16(node % shape.nodes)))
+      }
+      let client = cluster.client()
+      for (blob, bytes) in stored {
+        let got = try await cluster.clock.autoAdvancing { try await client.bytes(of: blob) }
+        #expect(got == bytes)
+      }
+    }
+  }
+
+  @Test func `nothing moves before the delay, or while repair is paused`() async throws {
+    let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
+    _ = try await store(2, byteCount: 28 * 50, in: nodes)
+    try await nodes.wipe(3)
+    let early = try await heal(3, in: nodes, delay: nil) { $0.missingSliverCount > 0 }
+    #expect(early.missingBlobCount == 2 && early.receivedByteCount == 0)
+    #expect(early.slivers == [.driveLost: 8])
+    let paused = try await heal(3, in: nodes, delay: .zero) {
+      $0.pauseRepair()
+      await $0.runRepairNow()
+      try await nodes.cluster.clock.sleep(for: .seconds(300))
+    } until: { _ in
+      true
+    }
+    #expect(paused.missingBlobCount == 2 && paused.receivedByteCount == 0 && paused.isPaused)
+  }
+
+  @Test func `the operator can ask for everything at once`() async throws {
+    let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
+    _ = try await store(2, byteCount: 28 * 50, in: nodes)
+    try await nodes.wipe(3)
+    let status = try await heal(3, in: nodes, delay: nil) { node in
+      try await nodes.cluster.clock.sleep(for: .seconds(5))
+      await node.runRepairNow()
+    } until: {
+      $0.missingSliverCount == 0
+    }
+    #expect(status.missingSliverCount == 0 && status.restoredSliverCount == 8)
+  }
+
+  @Test func `what a reader asks for in vain is repaired, and nothing else`() async throws {
+    let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
+    let stored = try await store(3, byteCount: 28 * 50, in: nodes)
+    try await nodes.wipe(3)
+    let wanted = stored[1].blob
+    let member = nodes.cluster.committee.members[3].id
+    let status = try await heal(3, in: nodes, delay: nil) { node in
+      try await nodes.cluster.clock.sleep(for: .seconds(5))
+      let pair = nodes.cluster.committee.pairs(of: wanted, keptBy: member)[0]
+      let answer = await node.answer(
+        .sliver(wanted, pair, .primary), deadline: nodes.cluster.clock.now + .seconds(5))
+      guard case .failure(let failure) = answer, failure.reason == .sliverNotFound else {
+        throw Unexpected()
+      }
+    } until: {
+      $0.missingBlobCount == 2
+    }
+    #expect(status.missingBlobCount == 2 && status.restoredSliverCount == 4)
+  }
+
+  @Test func `a budget is kept`() async throws {
+    let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
+    _ = try await store(20, byteCount: 28 * 500, in: nodes)
+    try await nodes.wipe(3)
+    let start = nodes.cluster.clock.now
+    let status = try await heal(3, in: nodes, delay: .zero) {
+      $0.setRepairRate(1000)
+    } until: {
+      $0.missingSliverCount == 0
+    }
+    let seconds = Double((nodes.cluster.clock.now - start).wholeNanoseconds) / 1e9
+    // A batch may overdraw, and is paid for by the next.
+    #expect(Double(status.receivedByteCount) <= 1000 * seconds + 64 * 9000)
+    #expect(status.missingSliverCount == 0 && seconds > 60)
+  }
+}
+
+private struct Unexpected: Error {}
+
+private actor ReceiptBox {
+  var blobs: [BlobID] = []
+  func add(_ blob: BlobID) { blobs.append(blob) }
+}
+
+private actor StatusBox {
+  var status = RepairStatus()
+  func set(_ status: RepairStatus) { self.status = status }
+}
