@@ -92,12 +92,39 @@ import Testing
       matrix, lost: lost, sources: sources(matrix.parameters, without: [3, 4, 5]),
       dice: Dice(seed: seed))
     engine.behaviours = [.row(0): .lies, .row(7): .lies]
+    // Each symbol by itself, so that the columns do not fail together.
+    engine.runByteCountMax = 1
     engine.run()
     #expect(engine.recovery.state == .complete)
     #expect(Set(engine.recovery.liars) == [.row(0), .row(7)])
     // k1 = 6 paths, and one for each replacement; the other two columns take two bare symbols each.
     #expect(engine.remotePathCount == 6 + 2)
     #expect(engine.remoteCount == 3 * (6 + 11 - 3) + 8 + 2 * 2)
+  }
+
+  @Test func `a second line of an axis waits until the first is proven`() throws {
+    let matrix = try Matrix(Array(repeating: 5, count: 400), shardCount: 7)
+    let usable = sources(matrix.parameters)
+    var recovery = JointRecovery(
+      metadata: matrix.metadata, lost: [.column(1), .column(4)], own: [])
+    func receive(_ runs: [SymbolRun], lyingIn liars: [Int]) {
+      for run in runs {
+        var bytes = matrix.bytes(run)
+        if liars.contains(run.line.index) { bytes[0] ^= 1 }
+        recovery.receive(run, bytes: bytes, paths: matrix.paths(run))
+      }
+      #expect(recovery.rebuild().count <= 1)
+    }
+    let first = recovery.plan(from: usable).remote
+    receive(first.filter { $0.symbols == 1..<2 }, lyingIn: [0])
+    let paths = recovery.plan(from: usable).remote
+    #expect(paths.count == 3 && paths.allSatisfy { $0.wantsPaths && $0.symbols == 1..<2 })
+    receive(first.filter { $0.symbols == 4..<5 }, lyingIn: [2])
+    #expect(recovery.plan(from: usable).isEmpty)
+    // Row 0 lied in the first line, row 2 in the second only.
+    receive(paths, lyingIn: [0])
+    for _ in 0..<3 { receive(recovery.plan(from: usable).remote, lyingIn: []) }
+    #expect(recovery.state == .complete && recovery.liars == [.row(0), .row(2)])
   }
 
   @Test func `a symbol that is proven counts, though its source lied before`() throws {
@@ -114,7 +141,7 @@ import Testing
 
   @Test func `a liar is not asked again, nor is who did not answer, for paths or at all`() throws {
     let matrix = try Matrix(Array(repeating: 5, count: 400), shardCount: 7)
-    let usable = sources(matrix.parameters, without: [2])
+    var usable = sources(matrix.parameters, without: [2])
     let lost = [MatrixLine.column(1), .column(4)]
     var recovery = JointRecovery(metadata: matrix.metadata, lost: lost, own: [])
     func receive(_ runs: [SymbolRun], lying liar: Int? = nil) {
@@ -137,9 +164,10 @@ import Testing
     receive(second.filter(\.wantsPaths), lying: 1)
     #expect(recovery.rebuild().isEmpty && recovery.liars == [.row(1)])
     recovery.forgetMissing()
+    usable.exclude(.row(0))
     let third = plannedRows()
-    #expect(third.filter(\.wantsPaths).map(\.line.index) == [0])
-    #expect(third.filter { !$0.wantsPaths }.map(\.line.index) == [0])
+    #expect(third.filter(\.wantsPaths).map(\.line.index) == [5])
+    #expect(third.filter { !$0.wantsPaths }.map(\.line.index) == [5])
     receive(third + second.filter { !$0.wantsPaths } + [first[3]])
     #expect(Set(recovery.rebuild()) == Set(lost.map(matrix.sliver)))
     #expect(recovery.state == .complete && recovery.liars == [.row(1)])

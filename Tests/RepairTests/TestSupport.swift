@@ -44,14 +44,6 @@ enum Behaviour: CaseIterable {
   case wrongPaths
   case silent
   case wrongSize
-
-  /// Whether every false symbol that counts ends in proof.
-  var isShown: Bool {
-    switch self {
-    case .lies, .liesBare, .liesOnce: true
-    case .honest, .hidesPaths, .wrongPaths, .silent, .wrongSize: false
-    }
-  }
 }
 
 /// The committed slivers of a blob, taken apart.
