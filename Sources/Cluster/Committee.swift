@@ -22,6 +22,17 @@ package struct Topology: Hashable, Sendable {
   }
 }
 
+extension Topology {
+  /// 0 within a zone, 1 to another zone, 2 to another region. What is not said counts as near.
+  package func distance(to other: Topology) -> Int {
+    func differ(_ own: String, _ others: String) -> Bool {
+      !own.isEmpty && !others.isEmpty && own != others
+    }
+    if differ(region, other.region) { return 2 }
+    return differ(zone, other.zone) ? 1 : 0
+  }
+}
+
 /// A node as the committee lists it.
 package struct CommitteeMember: Hashable, Sendable {
   package var id: NodeID

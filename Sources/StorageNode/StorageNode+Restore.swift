@@ -44,11 +44,13 @@ extension StorageNode {
   func repairSources(of blob: BlobID) -> SliverSources {
     var sources = SliverSources(parameters: parameters)
     let ranks = peers.ranks(of: committee.members)
+    let here = committee.member(id)?.topology ?? Topology()
     for member in committee.members {
       for pair in committee.pairs(of: blob, keptBy: member.id) {
         if member.id == id {
           sources.exclude(pair)
-        } else if let rank = ranks[member.id] {
+        } else if var rank = ranks[member.id] {
+          rank.distance = here.distance(to: member.topology)
           sources.setRank(rank, of: pair)
         }
       }

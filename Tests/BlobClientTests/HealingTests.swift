@@ -136,6 +136,34 @@ import World
     #expect(status.missingBlobCount == 2 && status.restoredSliverCount == 4)
   }
 
+  // With L shards in the zone, the bytes that must enter it are those of k1 - L and k2 - 1 - L symbols.
+  @Test func `no more crosses a zone than has to`() async throws {
+    let cluster = try await TestCluster(shards: 31, nodes: 31, zones: 3)
+    let nodes = try await RealNodes(cluster)
+    let (k1, k2) = (11, 21)
+    let s = 2000
+    _ = try await store(2, byteCount: k1 * k2 * s, in: nodes)
+    try await nodes.wipe(4)
+    let others = cluster.committee.members.filter { $0.id != NodeID(4) }
+    let before = others.map { cluster.transport.traffic(of: $0.id).answerByteCount }
+    _ = try await heal(4, in: nodes, delay: .zero) { $0.missingSliverCount == 0 }
+    var near = 0
+    var far = 0
+    for (member, before) in zip(others, before) {
+      let moved = cluster.transport.traffic(of: member.id).answerByteCount - before
+      if member.topology.zone == cluster.committee.members[4].topology.zone {
+        near += moved
+      } else {
+        far += moved
+      }
+    }
+    let local = others.count { $0.topology.zone == cluster.committee.members[4].topology.zone }
+    let mustCross = (max(0, k1 - local) + max(0, k2 - 1 - local)) * 2 * s
+    // Metadata and heads come on top; with helpers drawn at random it would be 1.6 times as much.
+    #expect(far >= mustCross && far < mustCross + 12_000, "\(far) of \(mustCross)")
+    #expect(near > 0)
+  }
+
   @Test func `a budget is kept`() async throws {
     let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
     _ = try await store(20, byteCount: 28 * 500, in: nodes)

@@ -54,7 +54,10 @@ struct TestCluster: Sendable {
   var f: Int { parameters.faultyShardCountMax }
 
   /// By default a node for each shard.
-  init(shards n: Int, nodes nodeCount: Int? = nil, seed: UInt64 = 1) async throws {
+  /// The nodes are divided into `zones` runs of neighbours.
+  init(
+    shards n: Int, nodes nodeCount: Int? = nil, zones: Int = 1, seed: UInt64 = 1
+  ) async throws {
     let nodeCount = nodeCount ?? n
     randomness = SeededRandomness(seed: seed)
     clusterID = try #require(ClusterID(randomness.bytes(count: 32)))
@@ -67,7 +70,7 @@ struct TestCluster: Sendable {
       members.append(
         CommitteeMember(
           id: signer.node, name: "node-\(number)", publicKey: signer.publicKey, address: "",
-          topology: Topology(), shards: shards))
+          topology: Topology(zone: "zone-\(number * zones / nodeCount)"), shards: shards))
     }
     self.signers = signers
     let description = try ClusterDescription(
