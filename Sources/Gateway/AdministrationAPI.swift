@@ -9,6 +9,8 @@
 // DELETE /admin/blobs/{id}?object=
 // POST   /admin/blobs/{id}/extend?epochs=&object=
 // POST   /admin/cluster/nodes/{name}/{stop|start|wipe}
+//
+// and, in AdministrationAPI+Upkeep, repair and scrub.
 
 import Cluster
 import HTTPTypes
@@ -23,7 +25,7 @@ package final class AdministrationAPI: Sendable {
   static let pageCountMax = 1000
 
   private let gateway: Gateway
-  private let administration: any ClusterAdministration
+  let administration: any ClusterAdministration
 
   package init(gateway: Gateway, administration: any ClusterAdministration) {
     self.gateway = gateway
@@ -80,11 +82,15 @@ package final class AdministrationAPI: Sendable {
       guard let action = Action(rawValue: segments[4]) else { throw Gateway.unknownPath }
       try allow([.post], call)
       return try Answer(json: try await run(action, node: segments[3]))
+    case (2...3, "repair"):
+      return try await repair(call, action: segments.dropFirst(2).first)
+    case (2...3, "scrub"):
+      return try await scrub(call, action: segments.dropFirst(2).first)
     default: throw Gateway.unknownPath
     }
   }
 
-  private func allow(_ methods: [HTTPRequest.Method], _ call: Call) throws(GatewayFailure) {
+  func allow(_ methods: [HTTPRequest.Method], _ call: Call) throws(GatewayFailure) {
     guard methods.contains(call.method) else {
       throw Gateway.wrongMethod(
         call.method, allowed: methods.map(\.rawValue).joined(separator: ", "))

@@ -16,6 +16,14 @@ package protocol ClusterAdministration: Sendable {
   func start(node name: String) async throws(GatewayFailure) -> NodeReport
   /// Empties the drives of a stopped node and makes them new; it keeps its keys.
   func wipe(node name: String) async throws(GatewayFailure) -> NodeReport
+  func repair() async throws(GatewayFailure) -> ClusterRepair
+  /// Changes repair of one node, or of all that run; how it stands then.
+  func change(repair action: RepairAction, node name: String?)
+    async throws(GatewayFailure) -> ClusterRepair
+  func scrub() async throws(GatewayFailure) -> ClusterScrub
+  /// Changes the scrub of one node, or of all that run; how it stands then.
+  func change(scrub action: ScrubAction, node name: String?)
+    async throws(GatewayFailure) -> ClusterScrub
 }
 
 /// What the cluster is. It changes only when the cluster is changed.

@@ -22,11 +22,17 @@ struct NodeMetrics: Sendable {
   let unreadableRecords = Counter(label: "walrus_node_scrub_unreadable_records_total")
   let rottenSlivers = Counter(label: "walrus_node_rotten_slivers_total")
   let rottenMetadata = Counter(label: "walrus_node_rotten_metadata_total")
+  /// Now, of this node. A sum over the nodes of a process would hide which one is short.
+  let missingNow: Gauge
   private let refusals = Dictionary(
     uniqueKeysWithValues: NodeFailure.Reason.allCases.map { reason in
       let dimensions = [("reason", reason.rawValue)]
       return (reason, Counter(label: "walrus_node_refusals_total", dimensions: dimensions))
     })
+
+  init(node: NodeID) {
+    missingNow = Gauge(label: "walrus_node_missing_slivers", dimensions: [("node", "\(node)")])
+  }
 
   func countRefusal(_ reason: NodeFailure.Reason) { refusals[reason]?.increment() }
 }

@@ -80,6 +80,7 @@ extension StorageNode {
     healing.withLock { $0.inventoryAt = now }
     try await forgetEnded()
     let counts = try await missing.statistics
+    metrics.missingNow.record(counts.sliverCount)
     logger.info(
       "looked for what should be here",
       metadata: [
@@ -139,6 +140,7 @@ extension StorageNode {
   ) async {
     do throws(IndexError) {
       try await change(missing, clock.wallTime)
+      metrics.missingNow.record(try await missing.statistics.sliverCount)
     } catch {
       logger.error(
         "what is missing cannot be noted", metadata: ["node": "\(id)", "error": "\(error.message)"])

@@ -32,7 +32,7 @@ package final class StorageNode: NodeService {
   let randomness: any Randomness
   let compute: any Compute
   let logger: Logger
-  let metrics = NodeMetrics()
+  let metrics: NodeMetrics
 
   let admission: Admission
   let lanes = BlobLanes()
@@ -73,6 +73,7 @@ package final class StorageNode: NodeService {
     self.randomness = randomness
     self.compute = compute
     self.logger = logger
+    metrics = NodeMetrics(node: signer.node)
     admission = Admission(
       requestCountMax: configuration.runningRequestCountMax,
       byteCountMax: configuration.runningByteCountMax)

@@ -172,7 +172,7 @@ extension LocalCluster: ClusterAdministration {
     return count
   }
 
-  private nonisolated func member(_ name: String) throws(GatewayFailure) -> CommitteeMember {
+  nonisolated func member(_ name: String) throws(GatewayFailure) -> CommitteeMember {
     if let member = description.members.first(where: { $0.name == name }) { return member }
     throw GatewayFailure(
       .notFound, "NODE_NOT_FOUND",

@@ -20,7 +20,11 @@ struct Walrus: AsyncParsableCommand {
     subcommands: [],
     groupedSubcommands: [
       CommandGroup(
-        name: "Cluster:", subcommands: [Up.self, Health.self, Info.self, ClusterCommand.self]),
+        name: "Cluster:",
+        subcommands: [
+          Up.self, Health.self, Info.self, ClusterCommand.self, RepairCommand.self,
+          ScrubCommand.self,
+        ]),
       CommandGroup(
         name: "Blobs:",
         subcommands: [Store.self, Read.self, List.self, Status.self, Extend.self, Delete.self]),

@@ -35,6 +35,47 @@ final class FakeAdministration: ClusterAdministration {
   }
   func wipe(node name: String) async throws(GatewayFailure) -> NodeReport { try did("wipe", name) }
 
+  func repair() async throws(GatewayFailure) -> ClusterRepair { Self.repair }
+  func change(repair action: RepairAction, node name: String?)
+    async throws(GatewayFailure) -> ClusterRepair
+  {
+    _ = try did("\(action)", name ?? "node-1", of: name)
+    return Self.repair
+  }
+  func scrub() async throws(GatewayFailure) -> ClusterScrub { Self.scrub }
+  func change(scrub action: ScrubAction, node name: String?)
+    async throws(GatewayFailure) -> ClusterScrub
+  {
+    _ = try did("scrub \(action)", name ?? "node-1", of: name)
+    return Self.scrub
+  }
+
+  static var repair: ClusterRepair {
+    var node = NodeRepair(name: "node-1", id: 1)
+    node.missingSliverCount = 6
+    node.missingBlobCount = 2
+    node.reasons = ["rotten": 6]
+    node.shards = [.init(shard: 4, missingSliverCount: 6)]
+    node.shortfalls = [.init(lostShardCount: 1, blobCount: 2)]
+    node.liars = [.init(node: "node-2", count: 3)]
+    node.byteRateMax = 1000
+    return ClusterRepair(nodes: [node])
+  }
+  static var scrub: ClusterScrub {
+    var node = NodeScrub(name: "node-1", id: 1)
+    node.verifiedByteCount = 7
+    node.totalByteCount = 70
+    return ClusterScrub(nodes: [node])
+  }
+
+  private func did(_ what: String, _ name: String, of given: String?)
+    throws(GatewayFailure) -> NodeReport
+  {
+    guard given == nil else { return try did(what, name) }
+    calls.withLock { $0.append("\(what) all") }
+    return Self.report
+  }
+
   private func did(_ what: String, _ name: String) throws(GatewayFailure) -> NodeReport {
     calls.withLock { $0.append("\(what) \(name)") }
     guard name == "node-1" else {
@@ -45,7 +86,7 @@ final class FakeAdministration: ClusterAdministration {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct AdministrationTests {
-  private struct Harness {
+  struct Harness {
     let service: FakeBlobService
     let administration: FakeAdministration
     let base: String
@@ -57,7 +98,7 @@ final class FakeAdministration: ClusterAdministration {
     }
   }
 
-  private func withAdministration(_ body: (Harness) async throws -> Void) async throws {
+  func withAdministration(_ body: (Harness) async throws -> Void) async throws {
     let directory = FileManager.default.temporaryDirectory
       .appendingPathComponent("walrus-\(UInt32.random(in: 0 ... .max))").path
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)

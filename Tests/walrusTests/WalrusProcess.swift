@@ -187,6 +187,10 @@ final class RunningCluster {
 
   /// A command on this cluster.
   func walrus(_ arguments: String...) async throws -> WalrusOutcome {
+    try await walrus(arguments)
+  }
+
+  func walrus(_ arguments: [String]) async throws -> WalrusOutcome {
     let takesURL = ["store", "read", "store-quilt", "read-quilt", "list-patches-in-quilt"]
       .contains(arguments[0])
     return try await WalrusProcess.run(arguments + (takesURL ? ["--url", url] : ["--data", data]))

@@ -1,0 +1,137 @@
+// LocalCluster+Upkeep.swift
+//
+// Repair and scrub of a local cluster's nodes, for the administration API. What is changed holds
+// until the node restarts.
+
+import Cluster
+import ControlPlane
+import Gateway
+import RedStuff
+import Repair
+import StorageNode
+import World
+
+extension LocalCluster {
+  func repair() async throws(GatewayFailure) -> ClusterRepair {
+    var reports: [NodeRepair] = []
+    for member in description.members { reports.append(await repairReport(member)) }
+    return ClusterRepair(nodes: reports)
+  }
+
+  func change(repair action: RepairAction, node name: String?)
+    async throws(GatewayFailure) -> ClusterRepair
+  {
+    for node in try runningNodes(name) {
+      switch action {
+      case .run: await node.runRepairNow()
+      case .pause: node.pauseRepair()
+      case .resume: node.resumeRepair()
+      case .limit(let byteRate): node.setRepairRate(byteRate)
+      }
+    }
+    return try await repair()
+  }
+
+  func scrub() async throws(GatewayFailure) -> ClusterScrub {
+    var reports: [NodeScrub] = []
+    for member in description.members { reports.append(await scrubReport(member)) }
+    return ClusterScrub(nodes: reports)
+  }
+
+  func change(scrub action: ScrubAction, node name: String?)
+    async throws(GatewayFailure) -> ClusterScrub
+  {
+    for node in try runningNodes(name) {
+      switch action {
+      case .run: node.startScrub()
+      case .pause: node.pauseScrub()
+      case .resume: node.resumeScrub()
+      }
+    }
+    return try await scrub()
+  }
+
+  /// The node of this name, or all that run.
+  private func runningNodes(_ name: String?) throws(GatewayFailure) -> [StorageNode] {
+    guard let name else {
+      return description.members.compactMap { member in
+        if case .running(let local, _) = nodes[member.id] { local.node } else { nil }
+      }
+    }
+    let member = try member(name)
+    guard case .running(let local, _) = nodes[member.id] else {
+      throw GatewayFailure(
+        .failedPrecondition, "NODE_NOT_RUNNING",
+        "\(name) does not run; start it with `walrus cluster start \(name)`")
+    }
+    return [local.node]
+  }
+
+  /// Why nothing can be asked of a node.
+  private func problem(_ member: CommitteeMember) -> String {
+    switch nodes[member.id] {
+    case .failed(let reason): "did not start: \(reason)"
+    case .changing: "being started, stopped or wiped"
+    case .running, .stopped, nil: "stopped"
+    }
+  }
+
+  private func repairReport(_ member: CommitteeMember) async -> NodeRepair {
+    var report = NodeRepair(name: member.name, id: member.id.value)
+    guard case .running(let local, _) = nodes[member.id] else {
+      report.problem = problem(member)
+      return report
+    }
+    let status: RepairStatus
+    do {
+      status = try await local.node.repairStatus()
+    } catch {
+      report.problem = "\(error)"
+      return report
+    }
+    report.missingSliverCount = status.missingSliverCount
+    report.missingBlobCount = status.missingBlobCount
+    report.waitingBlobCount = status.waitingBlobCount
+    report.unrecoverableBlobCount = status.unrecoverableBlobCount
+    for (reason, count) in status.slivers where count > 0 { report.reasons["\(reason)"] = count }
+    report.shards = status.shards.filter { $0.value > 0 }
+      .map { .init(shard: Int($0.key.value), missingSliverCount: $0.value) }
+      .sorted { $0.shard < $1.shard }
+    report.shortfalls = status.blobsByLostShardCount.filter { $0.value > 0 }
+      .map { .init(lostShardCount: $0.key, blobCount: $0.value) }
+      .sorted { $0.lostShardCount > $1.lostShardCount }
+    report.byteCountToRestore = status.byteCountToRestore
+    report.receivedByteCount = status.receivedByteCount
+    report.restoredByteCount = status.restoredByteCount
+    report.restoredSliverCount = status.restoredSliverCount
+    report.requestCount = status.requestCount
+    report.liars = status.liars.map { liar, count in
+      .init(
+        node: description.members.first { $0.id == liar }?.name ?? "\(liar)", count: count)
+    }
+    .sorted { $0.node < $1.node }
+    report.isPaused = status.isPaused
+    report.byteRateMax = status.byteRateMax
+    report.inventoryAt = status.inventoryAt?.milliseconds
+    return report
+  }
+
+  private func scrubReport(_ member: CommitteeMember) async -> NodeScrub {
+    var report = NodeScrub(name: member.name, id: member.id.value)
+    guard case .running(let local, _) = nodes[member.id] else {
+      report.problem = problem(member)
+      return report
+    }
+    let status = await local.node.scrubStatus()
+    report.verifiedByteCount = status.verifiedByteCount
+    report.totalByteCount = status.totalByteCount
+    report.rottenRecordCount = status.rottenRecordCount
+    report.unreadableRecordCount = status.unreadableRecordCount
+    report.passStartedAt = status.passStartedAt?.milliseconds
+    report.lastPassEndedAt = status.lastPassEndedAt?.milliseconds
+    report.lastPassRottenCount = status.lastPassRottenCount
+    report.isPaused = status.isPaused
+    report.periodSeconds = status.period / .seconds(1)
+    return report
+  }
+}

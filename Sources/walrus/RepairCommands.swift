@@ -1,0 +1,148 @@
+// RepairCommands.swift
+//
+// repair: what is missing and why, what it cost so far to bring it back, and the switches.
+
+import ArgumentParser
+import Foundation
+import Gateway
+import NIOHTTP1
+
+struct RepairCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "repair", abstract: "See and steer how missing slivers are rebuilt.",
+    subcommands: [
+      RepairStatusCommand.self, RepairRun.self, RepairPause.self, RepairResume.self,
+      RepairRate.self,
+    ], defaultSubcommand: RepairStatusCommand.self)
+}
+
+struct NodeOption: ParsableArguments {
+  @Option(help: ArgumentHelp("Only this node; without it all that run.", valueName: "name"))
+  var node: String?
+
+  /// To be put behind a path that has no query yet, or one.
+  func query(after path: String) -> String {
+    guard let node else { return path }
+    return path + (path.contains("?") ? "&" : "?") + "node=\(urlEscaped(node))"
+  }
+}
+
+struct RepairStatusCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Show what is missing, what waits and why, and what moved.",
+    discussion: """
+      "Healed" is said only when every node answers and has looked up every sliver that should be \
+      on it. While something is missing this takes a second, to measure how fast it comes back.
+      """)
+
+  /// Long enough for a batch or two to come in.
+  private static let sampleDuration = Duration.seconds(1)
+
+  @OptionGroup var data: DataOption
+  @OptionGroup var output: JSONOption
+
+  func run() async throws {
+    let calls = try GatewayCalls(data)
+    let start = ContinuousClock.now
+    var report = RepairReport(try await calls.json(ClusterRepair.self, .GET, "/admin/repair"))
+    if report.missingSliverCount > 0 {
+      try await Task.sleep(for: Self.sampleDuration)
+      let before = report
+      report = RepairReport(try await calls.json(ClusterRepair.self, .GET, "/admin/repair"))
+      report.measure(since: before, elapsed: ContinuousClock.now - start)
+    }
+    try show(report, output)
+  }
+}
+
+struct RepairRun: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Rebuild everything that is missing now, without its delay.")
+
+  @Flag(help: "Return when nothing is missing any more on the nodes that run.") var wait = false
+  @OptionGroup var target: NodeOption
+  @OptionGroup var data: DataOption
+  @OptionGroup var output: JSONOption
+
+  func run() async throws {
+    let calls = try GatewayCalls(data)
+    let path = target.query(after: "/admin/repair/run")
+    var state = try await calls.json(ClusterRepair.self, .POST, path)
+    if wait { state = try await RepairWait(calls: calls, node: target.node).run(from: state) }
+    try show(RepairReport(state), output)
+  }
+}
+
+struct RepairPause: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "pause", abstract: "Rebuild nothing until it is resumed or the node restarts.")
+  @OptionGroup var target: NodeOption
+  @OptionGroup var data: DataOption
+  @OptionGroup var output: JSONOption
+
+  func run() async throws {
+    let path = target.query(after: "/admin/repair/pause")
+    try show(
+      RepairReport(try await GatewayCalls(data).json(ClusterRepair.self, .POST, path)), output)
+  }
+}
+
+struct RepairResume: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resume", abstract: "Go on after a pause.")
+  @OptionGroup var target: NodeOption
+  @OptionGroup var data: DataOption
+  @OptionGroup var output: JSONOption
+
+  func run() async throws {
+    let path = target.query(after: "/admin/repair/resume")
+    try show(
+      RepairReport(try await GatewayCalls(data).json(ClusterRepair.self, .POST, path)), output)
+  }
+}
+
+struct RepairRate: AsyncParsableCommand {
+  /// `off`, or a size of at least one byte.
+  enum Limit: ExpressibleByArgument {
+    case off
+    case bytes(Int)
+
+    init?(argument: String) {
+      if argument == "off" {
+        self = .off
+        return
+      }
+      guard let size = ByteCountArgument(argument: argument), size.byteCount > 0 else { return nil }
+      self = .bytes(size.byteCount)
+    }
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "rate", abstract: "Limit what each node may receive for repair.",
+    discussion: "Holds until the node restarts.")
+
+  @Argument(help: "Bytes a second, such as 20MiB, or `off` for no limit.") var limit: Limit
+  @OptionGroup var target: NodeOption
+  @OptionGroup var data: DataOption
+  @OptionGroup var output: JSONOption
+
+  func run() async throws {
+    let bytes =
+      switch limit {
+      case .off: "off"
+      case .bytes(let count): "\(count)"
+      }
+    let path = target.query(after: "/admin/repair/rate?bytes=\(bytes)")
+    try show(
+      RepairReport(try await GatewayCalls(data).json(ClusterRepair.self, .POST, path)), output)
+  }
+}
+
+private func show(_ report: RepairReport, _ output: JSONOption) throws {
+  if output.json {
+    try Output.json(report)
+    return
+  }
+  Output.table(report.rows)
+  for line in report.lines { Output.line(line) }
+}
