@@ -47,6 +47,9 @@ package struct Swarm: Sendable {
   package var epochDuration: Duration?
   package var segmentByteCountMax: Int
   package var driveCapacityByteCount: Int?
+  /// Whether nodes repair what they lack. In runs without it, whatever a node loses stays lost, and is
+  /// seen at rest.
+  package var heals: Bool
   package var policy: SchedulingPolicy
   /// What one step of a task costs in virtual time at most; zero: computing takes no time.
   package var stepCostMax: Duration
@@ -65,6 +68,7 @@ package struct Swarm: Sendable {
     let dice = SeededRandomness(seed: seed, label: "swarm")
     self.seed = seed
     self.safetyDuration = safetyDuration
+    heals = SeededRandomness(seed: seed, label: "healing").chance(0.6)
     shardCount = dice.chance(0.5) ? dice.number(in: 4...13) : dice.number(in: 4...40)
     let nodeCount = dice.number(in: 4...min(13, shardCount))
     shardRuns =

@@ -162,6 +162,7 @@ final class Machine: Sendable {
       }
     }
     seams.tasks.start { await node.compactDrives() }
+    if !world.swarm.heals { node.pauseRepair() }
     seams.tasks.start { await node.repairSlivers() }
     seams.tasks.start { await node.scrubDrives() }
     let service: any NodeService =
@@ -173,7 +174,9 @@ final class Machine: Sendable {
       } ?? node
     world.network.listen(
       member.id, service: service, life: seams.life, isHonest: lies == nil)
-    slot.settle(Process(seams: seams, node: node, heals: configuration.repairDelay != nil))
+    slot.settle(
+      Process(
+        seams: seams, node: node, heals: world.swarm.heals && configuration.repairDelay != nil))
   }
 
   /// Ends the process as an operator would: out of reach first, then its work, then its drives.
