@@ -30,8 +30,8 @@ struct NodeMetrics: Sendable {
       return (reason, Counter(label: "walrus_node_refusals_total", dimensions: dimensions))
     })
 
-  init(node: NodeID) {
-    missingNow = Gauge(label: "walrus_node_missing_slivers", dimensions: [("node", "\(node)")])
+  init(node: String) {
+    missingNow = Gauge(label: "walrus_node_missing_slivers", dimensions: [("node", node)])
   }
 
   func countRefusal(_ reason: NodeFailure.Reason) { refusals[reason]?.increment() }

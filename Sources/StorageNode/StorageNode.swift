@@ -73,7 +73,7 @@ package final class StorageNode: NodeService {
     self.randomness = randomness
     self.compute = compute
     self.logger = logger
-    metrics = NodeMetrics(node: signer.node)
+    metrics = NodeMetrics(node: committee.member(signer.node)?.name ?? "\(signer.node)")
     admission = Admission(
       requestCountMax: configuration.runningRequestCountMax,
       byteCountMax: configuration.runningByteCountMax)

@@ -52,7 +52,9 @@ struct RepairReport: Encodable {
           node.name, "\(node.missingSliverCount)", "\(node.missingBlobCount)",
           node.reasons.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
             .joined(separator: ", "),
-          humanByteCount(node.byteCountToRestore), humanByteCount(node.receivedByteCount),
+          node.byteCountToRestore == 0 && node.missingSliverCount > 0
+            ? "unknown" : humanByteCount(node.byteCountToRestore),
+          humanByteCount(node.receivedByteCount),
           humanByteCount(node.restoredByteCount),
           node.restoredByteCount > 0
             ? String(

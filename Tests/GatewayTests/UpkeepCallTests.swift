@@ -4,6 +4,7 @@
 
 import Foundation
 import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import Gateway
@@ -27,14 +28,12 @@ extension AdministrationTests {
         "repair/run", "repair/pause?node=node-1", "repair/resume", "repair/rate?bytes=5000",
         "repair/rate?bytes=off&node=node-1",
       ] {
-        #expect(
-          try await admin.send(.POST, "/admin/" + path).json(ClusterRepair.self)
-            == FakeAdministration.repair)
+        let answer = try await admin.send(.POST, "/admin/" + path)
+        #expect(try answer.json(ClusterRepair.self) == FakeAdministration.repair)
       }
       for path in ["scrub/run", "scrub/pause?node=node-1", "scrub/resume"] {
-        #expect(
-          try await admin.send(.POST, "/admin/" + path).json(ClusterScrub.self)
-            == FakeAdministration.scrub)
+        let answer = try await admin.send(.POST, "/admin/" + path)
+        #expect(try answer.json(ClusterScrub.self) == FakeAdministration.scrub)
       }
       #expect(
         admin.administration.calls.withLock { $0 } == [
