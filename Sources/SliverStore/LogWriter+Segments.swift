@@ -44,8 +44,14 @@ extension LogWriter {
     segment.offset = offset
     active = segment
     state.update { $0.segments[number]?.fileByteCount = through }
-    try await onIndex { () throws(IndexError) in
-      try await self.applier.apply(records, segment: number, through: through)
+    do throws(SliverStoreError) {
+      try await onIndex { () throws(IndexError) in
+        try await self.applier.apply(records, segment: number, through: through)
+      }
+    } catch {
+      // They are durable, and the index that others ask does not know them.
+      doubt(records)
+      throw error
     }
     for record in records where record.kind == .tombstone {
       if let blob = record.blob { state.update { $0.unsecured.end(blob) } }

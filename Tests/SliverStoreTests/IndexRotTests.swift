@@ -40,6 +40,24 @@ import World
     }
   }
 
+  @Test(arguments: 0..<8)
+  func `what a delete that the index did not hear of may end does not count as stored`(
+    operation: Int
+  ) async throws {
+    let (drive, store) = try await prepared()
+    drive.index.failOperation(after: operation)
+    let error = await storeError { try await store.delete(blobID(1)) }
+    let key = sliverKey(1, 0)
+    guard error != nil else {
+      #expect(try await store.contains([key]) == [false])
+      return
+    }
+    let isPromised = try await store.contains([key]) == [true]
+    drive.disk.restart(.everything)
+    let reopened = try await drive.open()
+    if isPromised { #expect(try await reopened.contains([key]) == [true]) }
+  }
+
   @Test(arguments: positions)
   func `opening makes a rotten index anew`(position: Int) async throws {
     let (drive, store) = try await prepared()
