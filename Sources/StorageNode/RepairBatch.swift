@@ -21,6 +21,8 @@ private struct RepairJob: Sendable {
   let metadata: VerifiedBlobMetadata
   var recovery: JointRecovery
   var sources: SliverSources
+  /// What its slivers will take.
+  let byteCount: Int
   /// Liars and suspects that were noted.
   var liarCount = 0
   var suspectCount = 0
@@ -37,6 +39,8 @@ private struct RepairJob: Sendable {
 private struct RepairRequest: Sendable {
   let node: NodeID
   var runs: [(job: Int, run: SymbolRun)] = []
+  /// Of the answer, but for its frame.
+  var byteCount = 0
 }
 
 struct RepairBatch {
@@ -56,7 +60,7 @@ struct RepairBatch {
     ) { [node] in
       try await RepairBatch.prepare(blobs[$0], node)
     }
-    jobs = prepared.compactMap(\.self)
+    jobs = fitting(prepared.compactMap(\.self))
     for _ in 0..<Self.roundCountMax where !jobs.allSatisfy(\.isOver) {
       try Task.checkCancellation()
       let requests = try await plan()
@@ -64,6 +68,17 @@ struct RepairBatch {
       try await rebuild()
     }
     for job in jobs { await conclude(job) }
+  }
+
+  /// As many as fit the memory of a batch, one at least; the others stay due.
+  private func fitting(_ jobs: [RepairJob]) -> [RepairJob] {
+    var byteCount = 0
+    return Array(
+      jobs.prefix { job in
+        let fits = byteCount == 0 || byteCount < node.configuration.repairBatchByteCountMax
+        byteCount += job.byteCount
+        return fits
+      })
   }
 
   /// Nil if there is nothing to repair of it.
@@ -100,9 +115,15 @@ struct RepairBatch {
       await fail(blob, node, attempts: missing.failedAttemptCount, "no node gives its metadata")
       return nil
     }
+    // Of a very large blob a part at a time, columns first: rows build on them.
+    let lineByteCount = metadata.parameters.secondarySourceCount * metadata.symbolByteCount
+    let lineCountMax = max(node.configuration.repairBatchByteCountMax / lineByteCount, 1)
+    let part = lost.sorted { $0.axis != $1.axis ? $0.axis == .secondary : $0 < $1 }
+      .prefix(lineCountMax)
     return RepairJob(
-      metadata: metadata, recovery: JointRecovery(metadata: metadata, lost: lost, own: own),
-      sources: node.repairSources(of: blob))
+      metadata: metadata,
+      recovery: JointRecovery(metadata: metadata, lost: Array(part), own: own),
+      sources: node.repairSources(of: blob), byteCount: part.count * lineByteCount)
   }
 
   /// Reads what own slivers give, and collects what helpers are to be asked.
@@ -123,15 +144,13 @@ struct RepairBatch {
       keeping: run.line.pair(shardCount: metadata.shardCount), of: metadata.blobID)
     var queue = requests[helper] ?? []
     let byteCount = byteCount(of: run, metadata)
-    if let last = queue.last,
-      last.runs.count < NodeMessageLimits.batchItemCountMax,
-      last.runs.reduce(byteCount, { $0 + self.byteCount(of: $1.run, jobs[$1.job].metadata) })
-        <= NodeMessageLimits.batchByteCountTarget
-    {
-      queue[queue.count - 1].runs.append((job, run))
-    } else {
-      queue.append(RepairRequest(node: helper, runs: [(job, run)]))
+    let fits = queue.last.map {
+      $0.runs.count < NodeMessageLimits.batchItemCountMax
+        && $0.byteCount + byteCount <= NodeMessageLimits.batchByteCountTarget
     }
+    if fits != true { queue.append(RepairRequest(node: helper)) }
+    queue[queue.count - 1].runs.append((job, run))
+    queue[queue.count - 1].byteCount += byteCount
     requests[helper] = queue
   }
 

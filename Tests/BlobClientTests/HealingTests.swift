@@ -13,9 +13,12 @@ import Testing
 import World
 
 @Suite struct HealingTests {
-  private func configuration(delay: Duration?) -> StorageNodeConfiguration {
+  private func configuration(
+    delay: Duration?, batchByteCountMax: Int = 64 << 20
+  ) -> StorageNodeConfiguration {
     var configuration = StorageNodeConfiguration()
     configuration.repairDelay = delay
+    configuration.repairBatchByteCountMax = batchByteCountMax
     return configuration
   }
 
@@ -36,13 +39,14 @@ import World
 
   /// Runs all nodes until `node` has looked for what it lacks and `isEnough` holds.
   private func heal(
-    _ node: Int, in nodes: RealNodes, delay: Duration?,
+    _ node: Int, in nodes: RealNodes, delay: Duration?, batchByteCountMax: Int = 64 << 20,
     _ body: @escaping @Sendable (StorageNode) async throws -> Void = { _ in },
     until isEnough: @escaping @Sendable (RepairStatus) -> Bool
   ) async throws -> RepairStatus {
     let box = StatusBox()
     let clock = nodes.cluster.clock
-    try await nodes.running(configuration(delay: delay)) { running in
+    let settings = configuration(delay: delay, batchByteCountMax: batchByteCountMax)
+    try await nodes.running(settings) { running in
       try await clock.autoAdvancing {
         try await body(running[node])
         for _ in 0..<2000 {
@@ -84,6 +88,17 @@ import World
         #expect(got == bytes)
       }
     }
+  }
+
+  @Test func `blobs larger than a batch are repaired part by part`() async throws {
+    let nodes = try await RealNodes(try await TestCluster(shards: 16, nodes: 4))
+    _ = try await store(3, byteCount: 66 * 100, in: nodes)
+    try await nodes.wipe(2)
+    // Two lines of a blob at a time, of eight.
+    let status = try await heal(2, in: nodes, delay: .zero, batchByteCountMax: 2300) {
+      $0.missingSliverCount == 0
+    }
+    #expect(status.missingSliverCount == 0 && status.restoredSliverCount == 3 * 8)
   }
 
   @Test func `nothing moves before the delay, or while repair is paused`() async throws {
