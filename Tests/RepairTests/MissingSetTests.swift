@@ -132,6 +132,25 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
     #expect(counts.shards.values.allSatisfy { $0 == 20 } && counts.shards.count == 10)
   }
 
+  @Test func `any bytes are a record that comes back the same, or none`() {
+    let seed = RunSeed.current
+    let dice = SeededRandomness(seed: seed.number)
+    var known = MissingBlob(blobID(1), since: at(5))
+    known.slivers = [MissingSliver(pair: SliverPairIndex(3), axis: .secondary): .rotten]
+    known.problem = "too few"
+    #expect(MissingBlob(blobID(1), encoded: known.encoded) == known)
+    var decodedCount = 0
+    for _ in 0..<5000 {
+      var bytes = dice.number(below: 2) == 0 ? known.encoded : dice.bytes(count: 60)
+      if dice.number(below: 2) == 0 { bytes.removeLast(dice.number(below: bytes.count)) }
+      if !bytes.isEmpty { bytes[dice.number(below: bytes.count)] ^= UInt8(dice.number(below: 256)) }
+      guard let decoded = MissingBlob(blobID(1), encoded: bytes) else { continue }
+      decodedCount += 1
+      #expect(MissingBlob(blobID(1), encoded: decoded.encoded) == decoded, "\(seed)")
+    }
+    #expect(decodedCount > 0, "\(seed)")
+  }
+
   @Test func `whatever is changed, cut off or rots, what is due is in the set`() async throws {
     let seed = RunSeed.current
     let dice = SeededRandomness(seed: seed.number)
