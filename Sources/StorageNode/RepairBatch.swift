@@ -50,6 +50,7 @@ struct RepairBatch {
 
   let node: StorageNode
   private(set) var sawLiar = false
+  private(set) var restoredSliverCount = 0
   private var jobs: [RepairJob] = []
 
   init(node: StorageNode) { self.node = node }
@@ -140,8 +141,7 @@ struct RepairBatch {
 
   private func add(_ run: SymbolRun, job: Int, to requests: inout [NodeID: [RepairRequest]]) {
     let metadata = jobs[job].metadata
-    let helper = node.committee.node(
-      keeping: run.line.pair(shardCount: metadata.shardCount), of: metadata.blobID)
+    let helper = keeper(of: run.line, metadata.blobID)
     var queue = requests[helper] ?? []
     let byteCount = byteCount(of: run, metadata)
     let fits = queue.last.map {
@@ -284,6 +284,7 @@ struct RepairBatch {
     let metadata = jobs[index].metadata
     do {
       let byteCount = try await node.storeRestored(slivers, metadata)
+      restoredSliverCount += slivers.count
       node.metrics.repairRestoredBytes.increment(by: byteCount)
       node.healing.withLock {
         $0.restoredByteCount += byteCount

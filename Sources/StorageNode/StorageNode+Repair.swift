@@ -16,6 +16,8 @@ extension StorageNode {
   /// Longest sleep of the loop; something that changes wakes it.
   private static let idleMax = Duration.seconds(60)
 
+  private static let pauseAfterVain = Duration.seconds(1)
+
   /// Finds and repairs what is missing until the task is cancelled. Runs beside `run()`.
   package func repairSlivers() async {
     var reason = await drives.savedCursor() == nil ? MissingReason.driveLost : .neverReceived
@@ -84,6 +86,8 @@ extension StorageNode {
     healing.withLock {
       $0.batchEnded(sawLiar: sawLiar, max: configuration.repairBatchBlobCountMax)
     }
+    // If the failure could not even be noted, the same blobs are due again.
+    if batch.restoredSliverCount == 0 { try await clock.sleep(for: Self.pauseAfterVain) }
     return true
   }
 
