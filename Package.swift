@@ -160,8 +160,8 @@ let package = Package(
     tests(
       "DriversTests",
       [
-        "RedStuff", "Cluster", "World", "SliverStore", "Simulator", "Drivers", logging, grdb,
-        hummingbirdCore, asyncHTTPClient, httpTypes,
+        "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Simulator", "Drivers", logging,
+        grdb, hummingbirdCore, asyncHTTPClient, httpTypes,
       ] + nio),
     tests(
       "GatewayTests",

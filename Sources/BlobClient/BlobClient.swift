@@ -10,7 +10,7 @@ package import Cluster
 package import ControlPlane
 package import Logging
 package import RedStuff
-import Routing
+package import Routing
 package import World
 
 package final class BlobClient: Sendable {
@@ -30,7 +30,7 @@ package final class BlobClient: Sendable {
     services = ClientServices(
       configuration: configuration, registry: registry, cluster: cluster, committee: committee,
       transport: transport, clock: clock, randomness: randomness, compute: compute, spool: spool,
-      logger: logger, peers: PeerTable(clock: clock),
+      logger: logger, peers: PeerTable(parameters: committee.parameters, clock: clock),
       metadataCache: ContentCache(byteCountMax: configuration.metadataCacheByteCountMax),
       quiltIndexCache: ContentCache(byteCountMax: configuration.quiltIndexCacheByteCountMax))
     uploads = UploadTasks(tailCountMax: configuration.tailCountMax)
@@ -38,6 +38,8 @@ package final class BlobClient: Sendable {
   }
 
   package var parameters: EncodingParameters { services.parameters }
+  /// What it asked of nodes, and got, since it was made.
+  package var traffic: Traffic { services.peers.traffic }
 
   /// Removes spool files that a process left behind which did not end well. To be called once,
   /// before the first read.

@@ -96,8 +96,8 @@ struct MetadataFetch: Sendable {
       .answered(
         node,
         await services.peers.send(
-          .metadata(blob), to: node, deadline: now + services.configuration.requestDeadline,
-          over: services.transport))
+          .metadata(blob), for: .metadata, to: node,
+          deadline: now + services.configuration.requestDeadline, over: services.transport))
     }
     group.addTask { await services.sleeps(until: hedge) ? .late : .dropped }
   }

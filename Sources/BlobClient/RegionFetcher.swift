@@ -31,6 +31,14 @@ struct RegionFetcher: Sendable {
   private struct Batch: Sendable {
     let node: NodeID
     let flights: [RegionFetch.Flight]
+    let purpose: TrafficPurpose
+
+    init(node: NodeID, flights: [RegionFetch.Flight], lines: ReadPlanner.Lines) {
+      self.node = node
+      self.flights = flights
+      let isDegraded = flights.contains { $0.run.standsIn(forLines: lines) }
+      purpose = isDegraded ? .degradedRead : .read
+    }
   }
 
   /// When it returns, the fetch's block is complete.
@@ -42,7 +50,7 @@ struct RegionFetcher: Sendable {
       while true {
         switch fetch.next() {
         case .done: return .success(())
-        case .send(let flights): run.queue += batches(of: flights)
+        case .send(let flights): run.queue += batches(of: flights, fetch.lineKinds)
         case .wait: break
         case .exhausted:
           guard !run.isResting else { break }
@@ -119,7 +127,7 @@ struct RegionFetcher: Sendable {
   }
 
   /// One batch per node, cut at the limits of a message.
-  private func batches(of flights: [RegionFetch.Flight]) -> [Batch] {
+  private func batches(of flights: [RegionFetch.Flight], _ lines: ReadPlanner.Lines) -> [Batch] {
     let planner = ReadPlanner(
       parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
     var byNode: [NodeID: [RegionFetch.Flight]] = [:]
@@ -136,14 +144,14 @@ struct RegionFetcher: Sendable {
           part.count >= NodeMessageLimits.batchItemCountMax
             || byteCount + expected > services.configuration.batchByteCountTarget
         {
-          batches.append(Batch(node: node, flights: part))
+          batches.append(Batch(node: node, flights: part, lines: lines))
           part = []
           byteCount = 0
         }
         part.append(flight)
         byteCount += expected
       }
-      if !part.isEmpty { batches.append(Batch(node: node, flights: part)) }
+      if !part.isEmpty { batches.append(Batch(node: node, flights: part, lines: lines)) }
     }
     return batches
   }
@@ -167,7 +175,7 @@ struct RegionFetcher: Sendable {
         .answered(
           request: id,
           await services.peers.send(
-            .readBatch(items), to: batch.node,
+            .readBatch(items), for: batch.purpose, to: batch.node,
             deadline: now + services.configuration.requestDeadline, over: services.transport))
       }
       group.addTask { await services.sleeps(until: hedge) ? .late(request: id) : .dropped }

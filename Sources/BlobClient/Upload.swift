@@ -124,7 +124,7 @@ struct Upload: Sendable {
         return .answered(
           node,
           await services.peers.send(
-            .storeBatch([entry]), to: id,
+            .storeBatch([entry]), for: .write, to: id,
             deadline: services.clock.now + services.configuration.requestDeadline,
             over: services.transport))
       }

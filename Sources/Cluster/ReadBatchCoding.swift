@@ -77,6 +77,11 @@ extension NodeMessageCodec {
 
   func encodedReadOutcomes(_ outcomes: [ReadOutcome]) -> [UInt8] {
     var writer = BCSWriter(reservingCapacity: 8 + outcomes.reduce(0) { $0 + byteCount(of: $1) })
+    write(outcomes, to: &writer)
+    return writer.bytes
+  }
+
+  func write(_ outcomes: [ReadOutcome], to writer: inout BCSWriter) {
     writer.write(Self.batchVersion)
     writer.writeSequence(outcomes) { writer, outcome in
       switch outcome {
@@ -91,7 +96,6 @@ extension NodeMessageCodec {
         writer.write(failure)
       }
     }
-    return writer.bytes
   }
 
   /// An upper bound but for refusals, so that the body is allocated once.

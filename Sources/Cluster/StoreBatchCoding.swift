@@ -44,6 +44,11 @@ extension NodeMessageCodec {
 
   func encodedStoreBatch(_ entries: [StoreEntry]) -> [UInt8] {
     var writer = BCSWriter(reservingCapacity: 8 + entries.reduce(0) { $0 + byteCount(of: $1) })
+    write(entries, to: &writer)
+    return writer.bytes
+  }
+
+  func write(_ entries: [StoreEntry], to writer: inout BCSWriter) {
     writer.write(Self.batchVersion)
     writer.writeSequence(entries) { writer, entry in
       writer.write(entry.blob)
@@ -52,7 +57,6 @@ extension NodeMessageCodec {
       writer.write(entry.metadata)
       writer.write(entry.slivers)
     }
-    return writer.bytes
   }
 
   /// An upper bound, so that the body is allocated once.

@@ -65,10 +65,13 @@ package struct WireRequest: Sendable, Equatable {
 
   /// Head and body as HTTP/1.1 carries them, for byte counters. What connections add (host, agent)
   /// is not known here and not counted.
-  package var wireByteCount: Int {
+  package var wireByteCount: Int { wireByteCount(bodyByteCount: body.count) }
+
+  /// With a body of that length instead.
+  func wireByteCount(bodyByteCount: Int) -> Int {
     let startLine =
       method.utf8.count + target.utf8.count + " ".utf8.count + " HTTP/1.1\r\n".utf8.count
-    return startLine + headByteCount(of: headers, bodyByteCount: body.count) + body.count
+    return startLine + headByteCount(of: headers, bodyByteCount: bodyByteCount) + bodyByteCount
   }
 }
 
@@ -84,9 +87,12 @@ package struct WireResponse: Sendable, Equatable {
   }
 
   /// As for requests; the reason phrase, which HTTP allows to be empty, counts nothing.
-  package var wireByteCount: Int {
+  package var wireByteCount: Int { wireByteCount(bodyByteCount: body.count) }
+
+  /// With a body of that length instead.
+  func wireByteCount(bodyByteCount: Int) -> Int {
     let startLine = "HTTP/1.1 200 \r\n".utf8.count
-    return startLine + headByteCount(of: headers, bodyByteCount: body.count) + body.count
+    return startLine + headByteCount(of: headers, bodyByteCount: bodyByteCount) + bodyByteCount
   }
 }
 

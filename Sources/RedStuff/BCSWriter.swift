@@ -26,14 +26,27 @@ extension BCSCodable {
   }
 }
 
-/// Appends values to a byte array.
+/// Appends values to a byte array; or, for whoever needs only the length of a message, counts what
+/// would be copied.
 package struct BCSWriter: Sendable {
   /// The longest sequence, string or map that may be written or read.
   package static let lengthMax = Int(Int32.max)
 
+  /// All that was written, unless this writer only counts.
   package private(set) var bytes: [UInt8] = []
+  private var isCounting = false
+  private var uncopiedByteCount = 0
 
   package init() {}
+
+  /// A writer that copies no byte arrays.
+  package static var counting: BCSWriter {
+    var writer = BCSWriter()
+    writer.isCounting = true
+    return writer
+  }
+
+  package var byteCount: Int { bytes.count + uncopiedByteCount }
 
   package init(reservingCapacity byteCount: Int) {
     bytes.reserveCapacity(byteCount)
@@ -60,8 +73,12 @@ package struct BCSWriter: Sendable {
   }
 
   /// Bytes whose number both sides know: no length in front.
-  package mutating func writeFixed(_ value: some Sequence<UInt8>) {
-    bytes.append(contentsOf: value)
+  package mutating func writeFixed(_ value: some Collection<UInt8>) {
+    if isCounting {
+      uncopiedByteCount += value.count
+    } else {
+      bytes.append(contentsOf: value)
+    }
   }
 
   package mutating func writeLength(_ length: Int) {
@@ -76,7 +93,7 @@ package struct BCSWriter: Sendable {
   /// Bytes with their length in front.
   package mutating func writeBytes(_ value: some Collection<UInt8>) {
     writeLength(value.count)
-    bytes.append(contentsOf: value)
+    writeFixed(value)
   }
 
   package mutating func write(_ value: some StringProtocol) {

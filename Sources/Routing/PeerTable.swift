@@ -3,25 +3,39 @@
 // The one copy of what a process knows of its peers, shared by all that it asks them.
 
 package import Cluster
+package import RedStuff
 internal import Synchronization
 package import World
 
 package final class PeerTable: Sendable {
   private let statistics = Mutex(PeerStatistics())
+  private let counted = Mutex(Traffic())
+  private let codec: NodeMessageCodec
   private let clock: any Clock
 
-  package init(clock: any Clock) { self.clock = clock }
+  package init(parameters: EncodingParameters, clock: any Clock) {
+    codec = NodeMessageCodec(parameters: parameters)
+    self.clock = clock
+  }
 
-  /// Sends one request and remembers how that went.
+  /// Since the process began.
+  package var traffic: Traffic { counted.withLock { $0 } }
+
+  /// Sends one request, and remembers how that went and what it moved.
   package func send(
-    _ request: NodeRequest, to node: NodeID, deadline: Instant, over transport: any Transport
+    _ request: NodeRequest, for purpose: TrafficPurpose, to node: NodeID, deadline: Instant,
+    over transport: any Transport
   ) async -> Result<NodeResponse, TransportError> {
     let deadline =
       PlantedBug.deadlineIgnored.isPlanted ? Instant(nanoseconds: .max) : deadline
     statistics.withLock { $0.began(node) }
+    let requestByteCount = codec.wireByteCount(of: request)
+    counted.withLock { $0.sent(requestByteCount, to: node, for: purpose) }
     let start = clock.now
     do {
       let answer = try await transport.send(request, to: node, deadline: deadline)
+      let answerByteCount = codec.wireByteCount(of: answer, to: request)
+      counted.withLock { $0.received(answerByteCount, from: node, for: purpose) }
       ended(node, .answered(after: clock.now - start))
       return .success(answer)
     } catch {

@@ -62,6 +62,15 @@ package struct SymbolRun: Hashable, Sendable {
   }
 
   package var wantsPaths: Bool { purpose == .cells || purpose == .proof }
+
+  /// Whether a read by `lines` asks for it only because a sliver cannot be had.
+  package func standsIn(forLines lines: ReadPlanner.Lines) -> Bool {
+    switch purpose {
+    case .whole: false
+    case .crossing, .proof: true
+    case .cells: line.axis != (lines == .columns ? .secondary : .primary)
+    }
+  }
 }
 
 extension ReadPlan {

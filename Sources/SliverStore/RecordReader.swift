@@ -8,6 +8,8 @@ internal import World
 struct RecordReader: Sendable {
   /// Records that end this close behind their start are read at once.
   static let singleReadByteCount = 16 << 10
+  /// The same where only a part is wanted: drives read whole pages.
+  static let pageByteCount = 4 << 10
 
   let file: any DiskFile
   let tag: UInt64
@@ -42,7 +44,7 @@ struct RecordReader: Sendable {
   /// The bytes of a range of symbols.
   func symbols(_ range: Range<Int>, of entry: RecordEntry) async throws(DiskError) -> [UInt8]? {
     let wanted = range.lowerBound * entry.symbolByteCount..<range.upperBound * entry.symbolByteCount
-    guard entry.recordByteCount > Self.singleReadByteCount else {
+    guard entry.recordByteCount > Self.pageByteCount, wanted.count < entry.bodyByteCount else {
       guard let record = try await record(entry) else { return nil }
       return wanted.count == record.body.count ? record.body : Array(record.body[wanted])
     }

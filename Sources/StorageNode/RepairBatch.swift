@@ -186,7 +186,7 @@ struct RepairBatch {
       count: requests.count, width: Self.requestsInFlightMax
     ) { index in
       await node.peers.send(
-        .readBatch(items[index]), to: requests[index].node,
+        .readBatch(items[index]), for: .repair, to: requests[index].node,
         deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport)
     }
     try Task.checkCancellation()

@@ -12,6 +12,15 @@ import SliverStore
 import Synchronization
 import World
 
+/// What serving symbols took beyond reading them: every field multiplication and every hash of a
+/// request without a write comes from one of these.
+package struct ServingWork: Equatable, Sendable {
+  /// Symbols beyond the k that are stored, computed without a tree.
+  package var computedSymbolCount = 0
+  /// Slivers that were expanded to n symbols and hashed.
+  package var expandedSliverCount = 0
+}
+
 extension StorageNode {
   /// Symbols from k on, by position; computed in one pass over the sliver, without its tree.
   func repairSymbols(
@@ -30,6 +39,7 @@ extension StorageNode {
       try reservation.grow(by: sliver.bytes.count + positions.count * s)
       let parameters = parameters
       let wanted = positions.sorted()
+      computed.withLock { $0.computedSymbolCount += wanted.count }
       do {
         let symbols = try await compute.run { () throws(SliverShapeError) in
           try sliver.symbols(
@@ -80,6 +90,7 @@ extension StorageNode {
   private func expand(_ sliver: Sliver, of place: SliverPlace) async throws -> ExpandedSliver? {
     let parameters = parameters
     metrics.expansions.increment()
+    computed.withLock { $0.expandedSliverCount += 1 }
     let problem: String
     do {
       let expanded = try await compute.run { () throws(SliverShapeError) in

@@ -19,8 +19,8 @@ extension StorageNode {
     for member in peers.ordered(others, rotation: randomness.number(below: others.count)) {
       try Task.checkCancellation()
       let answer = await peers.send(
-        .metadata(blob), to: member.id, deadline: clock.now + configuration.repairRequestDeadline,
-        over: transport)
+        .metadata(blob), for: .metadata, to: member.id,
+        deadline: clock.now + configuration.repairRequestDeadline, over: transport)
       guard case .success(.metadata(blob, let claimed)) = answer else { continue }
       do {
         return try await verify(claimed, of: blob)

@@ -15,7 +15,7 @@ package import ControlPlane
 package import Logging
 import RedStuff
 import Repair
-import Routing
+package import Routing
 import SliverStore
 import Synchronization
 package import World
@@ -41,6 +41,7 @@ package final class StorageNode: NodeService {
   let scrubProgress = Mutex(ScrubProgress())
   let metadataCache: Mutex<BoundedCache<BlobID, VerifiedBlobMetadata>>
   let expansionCache: Mutex<BoundedCache<SliverKey, ExpandedSliver>>
+  let computed = Mutex(ServingWork())
   let transport: any Transport
   let peers: PeerTable
   let missing: MissingSet
@@ -81,7 +82,7 @@ package final class StorageNode: NodeService {
     metadataCache = Mutex(BoundedCache(byteCountMax: configuration.metadataCacheByteCountMax))
     expansionCache = Mutex(BoundedCache(byteCountMax: configuration.expansionCacheByteCountMax))
     self.transport = transport
-    peers = PeerTable(clock: clock)
+    peers = PeerTable(parameters: committee.parameters, clock: clock)
     missing = MissingSet(index: missingIndex, shardCount: committee.parameters.shardCount)
     healing = Mutex(HealingState(byteRateMax: configuration.repairByteRateMax))
     startedAt = clock.now
@@ -90,6 +91,10 @@ package final class StorageNode: NodeService {
   var id: NodeID { signer.node }
   var parameters: EncodingParameters { committee.parameters }
   var uptime: Duration { clock.now - startedAt }
+
+  /// What it asked of other nodes, and got, since it started.
+  package var traffic: Traffic { peers.traffic }
+  package var servingWork: ServingWork { computed.withLock { $0 } }
 
   package func answer(_ request: NodeRequest, deadline: Instant) async -> NodeResponse {
     do {

@@ -39,6 +39,21 @@ import Testing
     }
   }
 
+  @Test(arguments: shardCounts, 0..<Dice.requestKindCount)
+  func `the size of every message is known without making it`(shardCount: Int, kind: Int) throws {
+    let parameters = try EncodingParameters(shardCount: shardCount)
+    let codec = NodeMessageCodec(parameters: parameters)
+    for seed in UInt64(0)..<20 {
+      var dice = Dice(seed: seed << 8 | UInt64(kind))
+      let request = dice.request(kind: kind, parameters)
+      let response = dice.response(to: request, parameters)
+      let (sent, received) = (codec.encode(request), codec.encode(response, to: request))
+      #expect(codec.wireByteCount(of: request) == sent.wireByteCount, "seed \(seed)")
+      #expect(
+        codec.wireByteCount(of: response, to: request) == received.wireByteCount, "seed \(seed)")
+    }
+  }
+
   @Test(arguments: NodeFailure.Reason.allCases)
   func `every refusal survives its bytes`(reason: NodeFailure.Reason) throws {
     let codec = try codec()
