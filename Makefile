@@ -26,17 +26,18 @@ mutants: setup  ## Each planted bug until a check catches it; its own build, som
 up: build  ## A local cluster on ./walrus-data and 127.0.0.1:31415.
 	@$(WALRUS) up
 
-bench: build  ## Codec and gateway benchmarks.
+bench: build  ## Codec, gateway and repair benchmarks.
 	@$(WALRUS) bench codec
 	@$(WALRUS) bench blob-id
 	@$(WALRUS) bench load
 	@$(WALRUS) bench load --sockets
+	@$(WALRUS) bench repair
 
 format:  ## Lay the sources out.
-	@swift format --in-place --recursive --parallel Sources Tests Fuzz/Driver Fuzz/Package.swift Package.swift
+	@swift format --in-place --recursive --parallel Sources Benchmarks Tests Fuzz/Driver Fuzz/Package.swift Package.swift
 
 lint: setup
-	@swift format lint --strict --recursive --parallel Sources Tests Fuzz/Driver Fuzz/Package.swift Package.swift
+	@swift format lint --strict --recursive --parallel Sources Benchmarks Tests Fuzz/Driver Fuzz/Package.swift Package.swift
 	@Scripts/check-imports
 
 build: setup

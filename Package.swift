@@ -101,11 +101,18 @@ let package = Package(
         "RedStuff", "Cluster", "World", "ControlPlane", "BlobClient", logging, coreMetrics,
         httpTypes, hummingbirdCore,
       ] + nio),
+    .target(
+      name: "Benchmarks",
+      dependencies: [
+        "ReedSolomon", "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair",
+        "ControlPlane", "StorageNode", "BlobClient", "Simulator", "Drivers", logging,
+      ], path: "Benchmarks", swiftSettings: strict),
     .executableTarget(
       name: "walrus",
       dependencies: [
         "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair", "ControlPlane",
-        "StorageNode", "BlobClient", "Drivers", "Gateway", logging, coreMetrics, asyncHTTPClient,
+        "StorageNode", "BlobClient", "Drivers", "Gateway", "Benchmarks", logging, coreMetrics,
+        asyncHTTPClient,
         argumentParser,
       ] + nio,
       swiftSettings: strict),

@@ -40,7 +40,8 @@ extension StorageNode {
     }
   }
 
-  /// All slivers of other nodes, those of near and healthy ones first.
+  /// All slivers of other nodes, those of near and healthy ones first. Slow ones are as good as
+  /// others: nobody waits for repair, and a far node would cost more than time.
   func repairSources(of blob: BlobID) -> SliverSources {
     var sources = SliverSources(parameters: parameters)
     let ranks = peers.ranks(of: committee.members)
@@ -50,6 +51,7 @@ extension StorageNode {
         if member.id == id {
           sources.exclude(pair)
         } else if var rank = ranks[member.id] {
+          rank.isSlow = false
           rank.distance = here.distance(to: member.topology)
           sources.setRank(rank, of: pair)
         }

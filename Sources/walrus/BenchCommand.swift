@@ -16,7 +16,7 @@ import NIOHTTP1
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure this machine.",
-    subcommands: [BenchLoad.self, BenchCodec.self, BenchBlobID.self])
+    subcommands: [BenchLoad.self, BenchCodec.self, BenchBlobID.self, BenchRepair.self])
 }
 
 /// Wall and CPU time of this process, children not included.
