@@ -98,7 +98,8 @@ let package = Package(
     module(
       "Gateway",
       [
-        "RedStuff", "Cluster", "World", "ControlPlane", "BlobClient", logging, coreMetrics,
+        "RedStuff", "Cluster", "World", "Routing", "ControlPlane", "BlobClient", logging,
+        coreMetrics,
         httpTypes, hummingbirdCore,
       ] + nio),
     .target(
@@ -173,7 +174,8 @@ let package = Package(
     tests(
       "GatewayTests",
       [
-        "RedStuff", "Cluster", "World", "ControlPlane", "BlobClient", "Simulator", "Drivers",
+        "RedStuff", "Cluster", "World", "Routing", "ControlPlane", "BlobClient", "Simulator",
+        "Drivers",
         "Gateway", logging, coreMetrics, hummingbirdCore, asyncHTTPClient, httpTypes,
       ] + nio),
     tests("walrusTests", ["walrus"]),

@@ -58,6 +58,17 @@ struct HealingCost: Sendable {
   }
 }
 
+extension BenchmarkWorld {
+  func client(_ change: (inout BlobClientConfiguration) -> Void = { _ in }) -> BlobClient {
+    var configuration = BlobClientConfiguration()
+    change(&configuration)
+    return BlobClient(
+      configuration: configuration, registry: registry, cluster: clusterID, committee: committee,
+      transport: transport, clock: clock, randomness: randomness, compute: compute,
+      spool: SimulatedDisk(seed: 7), logger: logger)
+  }
+}
+
 final class BenchmarkCluster: Sendable {
   let shape: BenchmarkShape
   let world: BenchmarkWorld
@@ -69,8 +80,7 @@ final class BenchmarkCluster: Sendable {
   var k2: Int { parameters.secondarySourceCount }
 
   init(
-    _ shape: BenchmarkShape, on drives: BenchmarkDrives, logger: Logger,
-    configuration: BlobClientConfiguration = BlobClientConfiguration()
+    _ shape: BenchmarkShape, on drives: BenchmarkDrives, logger: Logger
   ) async throws {
     self.shape = shape
     let randomness = SeededRandomness(seed: shape.seed)
@@ -104,10 +114,7 @@ final class BenchmarkCluster: Sendable {
       clock: clock, randomness: randomness, compute: compute, drives: drives, logger: logger)
     self.world = world
     nodes = zip(members, signers).map { BenchmarkNode(member: $0, signer: $1, world: world) }
-    client = BlobClient(
-      configuration: configuration, registry: registry, cluster: clusterID, committee: committee,
-      transport: transport, clock: clock, randomness: randomness, compute: compute,
-      spool: SimulatedDisk(seed: 7), logger: logger)
+    client = world.client()
     for node in nodes { try await node.startEmpty() }
   }
 

@@ -20,11 +20,12 @@ extension RepairBenchmark {
         .init("blobs", .count), .restored, .moved, .movedRatio, .requests, .cpu,
         .init("CPU per blob", .seconds), .init("blobs per second", .ratio),
       ])
-    progress("repairing at n = 1000")
+    progress("storing 64 blobs at n = 1000")
     var results = BenchmarkReport()
     let shape = BenchmarkShape(shardCount: n, nodeCount: nodeCount)
     try await withCluster(shape) { cluster in
       let blobs = try await cluster.store(64, byteCount: 1 << 20)
+      progress("repairing at n = 1000")
       let ours = try await cluster.heal(lost)
       progress("repairing at n = 1000 the way the reference does")
       let referenceBlobs = Array(blobs.prefix(2))

@@ -67,11 +67,9 @@ package struct RepairBenchmark: Sendable {
   /// Runs `body` with a cluster, which is closed afterwards whatever happens.
   func withCluster<Value: Sendable>(
     _ shape: BenchmarkShape, on drives: BenchmarkDrives = .memory,
-    configuration: BlobClientConfiguration = BlobClientConfiguration(),
     _ body: (BenchmarkCluster) async throws -> Value
   ) async throws -> Value {
-    let cluster = try await BenchmarkCluster(
-      shape, on: drives, logger: logger, configuration: configuration)
+    let cluster = try await BenchmarkCluster(shape, on: drives, logger: logger)
     do {
       let value = try await body(cluster)
       await cluster.close()

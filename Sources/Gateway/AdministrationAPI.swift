@@ -10,6 +10,7 @@
 // POST   /admin/blobs/{id}/extend?epochs=&object=
 // POST   /admin/cluster/nodes/{name}/{stop|start|wipe}
 //
+// GET    /admin/traffic
 // and, in AdministrationAPI+Upkeep, repair and scrub.
 
 import Cluster
@@ -84,6 +85,9 @@ package final class AdministrationAPI: Sendable {
       return try Answer(json: try await run(action, node: segments[3]))
     case (2...3, "repair"):
       return try await repair(call, action: segments.dropFirst(2).first)
+    case (2, "traffic"):
+      try allow([.get], call)
+      return try Answer(json: await administration.traffic())
     case (2...3, "scrub"):
       return try await scrub(call, action: segments.dropFirst(2).first)
     default: throw Gateway.unknownPath

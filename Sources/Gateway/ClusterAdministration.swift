@@ -3,6 +3,7 @@
 // What the administration API asks of the process that runs the cluster, and the answers as they go
 // over the wire. The command implements the protocol, and decodes the answers in its subcommands.
 
+package import Cluster
 package import RedStuff
 
 package protocol ClusterAdministration: Sendable {
@@ -16,6 +17,8 @@ package protocol ClusterAdministration: Sendable {
   func start(node name: String) async throws(GatewayFailure) -> NodeReport
   /// Empties the drives of a stopped node and makes them new; it keeps its keys.
   func wipe(node name: String) async throws(GatewayFailure) -> NodeReport
+  /// What the gateway and the nodes that run have asked of nodes, since they started.
+  func traffic() async -> ClusterTraffic
   func repair() async throws(GatewayFailure) -> ClusterRepair
   /// Changes repair of one node, or of all that run; how it stands then.
   func change(repair action: RepairAction, node name: String?)
@@ -54,6 +57,24 @@ package struct ClusterInfo: Codable, Equatable, Sendable {
     }
   }
 
+  /// How many domains of a level may be lost at once, whichever they are.
+  package struct Tolerance: Codable, Equatable, Sendable {
+    /// `node`, `host`, `rack`, `zone` or `region`.
+    package var level: String
+    package var domainCount: Int
+    /// Everything certified on all shards stays readable.
+    package var readableLossMax: Int
+    /// New blobs are still taken.
+    package var writableLossMax: Int
+
+    package init(_ tolerance: DomainTolerance) {
+      level = tolerance.level.rawValue
+      domainCount = tolerance.domainCount
+      readableLossMax = tolerance.readableLossMax
+      writableLossMax = tolerance.writableLossMax
+    }
+  }
+
   package var name: String
   package var clusterId: String
   package var epoch: UInt32
@@ -67,16 +88,13 @@ package struct ClusterInfo: Codable, Equatable, Sendable {
   package var uploadByteCountMax: UInt64
   /// Bytes kept per byte stored, for large blobs.
   package var expansion: Double
-  /// Any so many nodes may be lost and everything certified on all shards stays readable.
-  package var readableNodeLossMax: Int
-  /// Any so many nodes may be lost and new blobs are still taken.
-  package var writableNodeLossMax: Int
+  package var tolerances: [Tolerance]
   package var nodes: [Node]
 
   package init(
     name: String, clusterId: String, epoch: UInt32, epochSeconds: Double?, shardCount: Int,
     faultyShardCountMax: Int, blobByteCountMax: UInt64, uploadByteCountMax: UInt64,
-    expansion: Double, readableNodeLossMax: Int, writableNodeLossMax: Int, nodes: [Node]
+    expansion: Double, tolerances: [Tolerance], nodes: [Node]
   ) {
     self.name = name
     self.clusterId = clusterId
@@ -87,8 +105,7 @@ package struct ClusterInfo: Codable, Equatable, Sendable {
     self.blobByteCountMax = blobByteCountMax
     self.uploadByteCountMax = uploadByteCountMax
     self.expansion = expansion
-    self.readableNodeLossMax = readableNodeLossMax
-    self.writableNodeLossMax = writableNodeLossMax
+    self.tolerances = tolerances
     self.nodes = nodes
   }
 }

@@ -50,10 +50,13 @@ package struct NodeRepair: Codable, Equatable, Sendable {
   package struct Shortfall: Codable, Equatable, Sendable {
     package var lostShardCount: Int
     package var blobCount: Int
+    /// How long after the loss repair begins by itself; nil: only if a reader asks.
+    package var delaySeconds: Double?
 
-    package init(lostShardCount: Int, blobCount: Int) {
+    package init(lostShardCount: Int, blobCount: Int, delaySeconds: Double?) {
       self.lostShardCount = lostShardCount
       self.blobCount = blobCount
+      self.delaySeconds = delaySeconds
     }
   }
 
@@ -73,14 +76,13 @@ package struct NodeRepair: Codable, Equatable, Sendable {
   package var problem: String?
   package var missingSliverCount = 0
   package var missingBlobCount = 0
-  /// Of those blobs: the delay before their repair has not passed.
-  package var waitingBlobCount = 0
   /// Of those blobs: too little of them answered; tried again later.
   package var unrecoverableBlobCount = 0
   /// Missing slivers by reason: `neverReceived`, `driveLost`, `rotten`, `newlyAssigned`.
   package var reasons: [String: Int] = [:]
   package var shards: [Shard] = []
   package var shortfalls: [Shortfall] = []
+  /// What the missing slivers take, of blobs whose size is known.
   package var byteCountToRestore = 0
   /// Since the node started: what came over the network for repair, and what was restored with it.
   package var receivedByteCount = 0

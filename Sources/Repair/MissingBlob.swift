@@ -2,7 +2,8 @@
 //
 // What a node lacks of one blob, and its bytes in the index of the missing-set:
 //
-//   LEB128   format, 1
+//   LEB128   format, 2
+//   8        bytes of the blob, 0 if nobody said
 //   8        since: milliseconds of 1970 at which the first of it was found missing
 //   8        milliseconds of the last time somebody asked for it, 0 for never
 //   8        not before: milliseconds of the next attempt, 0 if none failed
@@ -28,6 +29,8 @@ package struct MissingSliver: Hashable, Comparable, Sendable {
 
 package struct MissingBlob: Equatable, Sendable {
   package let blob: BlobID
+  /// Nil if nobody said.
+  package internal(set) var blobByteCount: UInt64?
   package internal(set) var slivers: [MissingSliver: MissingReason] = [:]
   package internal(set) var since: WallTime
   /// When a reader last asked for any of it.
@@ -52,7 +55,7 @@ package struct MissingBlob: Equatable, Sendable {
 }
 
 extension MissingBlob {
-  private static let format: UInt8 = 1
+  private static let format: UInt8 = 2
   private static let problemByteCountMax = 400
   /// More slivers than any node keeps of a blob.
   private static let sliverCountMax = 1 << 17
@@ -62,6 +65,8 @@ extension MissingBlob {
     do throws(BCSError) {
       var reader = BCSReader(encoded)
       guard try reader.readUInt8() == Self.format else { return nil }
+      let byteCount = try reader.readUInt64()
+      blobByteCount = byteCount == 0 ? nil : byteCount
       since = WallTime(milliseconds: try reader.readUInt64())
       lastDemand = Self.time(try reader.readUInt64())
       notBefore = Self.time(try reader.readUInt64())
@@ -86,6 +91,7 @@ extension MissingBlob {
   var encoded: [UInt8] {
     var writer = BCSWriter()
     writer.write(Self.format)
+    writer.write(blobByteCount ?? 0)
     writer.write(since.milliseconds)
     writer.write(lastDemand?.milliseconds ?? 0)
     writer.write(notBefore?.milliseconds ?? 0)

@@ -20,24 +20,28 @@ package actor MissingSet {
   package static let parkedMax = Duration.seconds(3600)
 
   private let index: any Index
-  private let shardCount: Int
+  private let parameters: EncodingParameters
   private var gate = Gate()
   private var counts = MissingCounts()
   /// Counted once, by the first call.
   private var isCounted = false
 
-  package init(index: any Index, shardCount: Int) {
+  package init(index: any Index, parameters: EncodingParameters) {
     self.index = index
-    self.shardCount = shardCount
+    self.parameters = parameters
   }
 
   /// Notes that slivers are missing. Those known already keep their age.
+  ///
+  /// - Parameter byteCount: of the blob, if it is known.
   package func mark(
-    _ slivers: [MissingSliver], of blob: BlobID, _ reason: MissingReason, now: WallTime
+    _ slivers: [MissingSliver], of blob: BlobID, _ reason: MissingReason, byteCount: UInt64? = nil,
+    now: WallTime
   ) async throws(IndexError) {
     guard !slivers.isEmpty else { return }
     try await change(blob) { known in
       var missing = known ?? MissingBlob(blob, since: now)
+      missing.blobByteCount = byteCount ?? missing.blobByteCount
       for sliver in slivers where missing.slivers[sliver] == nil {
         missing.slivers[sliver] = reason
         // What is lost now was not part of the attempt that failed.
@@ -207,8 +211,8 @@ package actor MissingSet {
       changes.append(.remove(key: Self.key(of: blob)))
     }
     try await index.apply(changes)
-    if let old { counts.add(old, -1, shardCount: shardCount) }
-    if let new { counts.add(new, 1, shardCount: shardCount) }
+    if let old { counts.add(old, -1, parameters: parameters) }
+    if let new { counts.add(new, 1, parameters: parameters) }
   }
 
   private func count() async throws(IndexError) {
@@ -219,7 +223,7 @@ package actor MissingSet {
     counts = MissingCounts()
     var last: BlobID?
     while case let page = try await page(after: last, limit: 256), let end = page.last {
-      for missing in page { counts.add(missing, 1, shardCount: shardCount) }
+      for missing in page { counts.add(missing, 1, parameters: parameters) }
       last = end.blob
     }
     isCounted = true
@@ -302,17 +306,22 @@ private func bigEndian(_ value: some FixedWidthInteger & UnsignedInteger) -> [UI
 package struct MissingCounts: Equatable, Sendable {
   package private(set) var blobCount = 0
   package private(set) var sliverCount = 0
+  /// Of the missing slivers of blobs whose size is known.
+  package private(set) var byteCount = 0
   package private(set) var unrecoverableBlobCount = 0
   package private(set) var slivers: [MissingReason: Int] = [:]
   package private(set) var shards: [ShardIndex: Int] = [:]
   package private(set) var blobsByLostShardCount: [Int: Int] = [:]
 
-  mutating func add(_ missing: MissingBlob, _ sign: Int, shardCount: Int) {
+  mutating func add(_ missing: MissingBlob, _ sign: Int, parameters: EncodingParameters) {
+    let shardCount = parameters.shardCount
+    let s = missing.blobByteCount.flatMap { try? parameters.symbolByteCount(forBlobOf: $0) } ?? 0
     blobCount += sign
     sliverCount += sign * missing.slivers.count
     if missing.isUnrecoverable { unrecoverableBlobCount += sign }
     for (sliver, reason) in missing.slivers {
       Self.add(sign, to: reason, in: &slivers)
+      byteCount += sign * s * parameters.symbolCount(inSliverOf: sliver.axis)
       if Int(sliver.pair.value) < shardCount {
         Self.add(sign, to: sliver.pair.shard(of: missing.blob, shardCount: shardCount), in: &shards)
       }

@@ -23,8 +23,6 @@ package struct RepairStatus: Equatable, Sendable {
   package var missingSliverCount = 0
   /// Blobs of which this node misses any sliver.
   package var missingBlobCount = 0
-  /// Of those: not due yet, because the delay has not passed.
-  package var waitingBlobCount = 0
   /// Of those: too few symbols answered at the last attempt; tried again later.
   package var unrecoverableBlobCount = 0
   package var slivers: [MissingReason: Int] = [:]
@@ -32,6 +30,8 @@ package struct RepairStatus: Equatable, Sendable {
   package var shards: [ShardIndex: Int] = [:]
   /// By the number of shards of this node that lack something: how many blobs.
   package var blobsByLostShardCount: [Int: Int] = [:]
+  /// By the same number: how long after the loss their repair begins; none: only if a reader asks.
+  package var delaysByLostShardCount: [Int: Duration] = [:]
   /// Bytes that the missing slivers take, as far as their blobs' sizes are known.
   package var byteCountToRestore = 0
   /// Since start: bytes of symbols that came for repair, and of slivers that were restored.

@@ -37,7 +37,11 @@ struct EventProgress: Sendable {
     return true
   }
 
-  mutating func begin() { phase = .following }
+  /// - Returns: whether it follows only from now on.
+  mutating func begin() -> Bool {
+    defer { phase = .following }
+    return phase != .following
+  }
 
   mutating func stop() { phase = .stopped }
 

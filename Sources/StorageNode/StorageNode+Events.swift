@@ -61,7 +61,7 @@ extension StorageNode {
           try await takeInventory()
           needsInventory = false
         }
-        events.withLock { $0.begin() }
+        if events.withLock({ $0.begin() }) { wakeRepair() }
         try await step()
       } catch let error as StorageNodeError {
         throw error

@@ -21,40 +21,64 @@ package struct ServingWork: Equatable, Sendable {
   package var expandedSliverCount = 0
 }
 
+/// A sliver, and some of its symbols that are not stored, in the order asked for.
+struct ComputedSymbols: Sendable {
+  let sliver: Sliver
+  let symbols: [UInt8]
+
+  /// Of the stored ones.
+  func stored(_ range: Range<Int>) -> ArraySlice<UInt8> {
+    let s = sliver.symbolByteCount
+    return sliver.bytes[range.lowerBound * s..<range.upperBound * s]
+  }
+
+  func computed(_ range: Range<Int>) -> ArraySlice<UInt8> {
+    let s = sliver.symbolByteCount
+    return symbols[range.lowerBound * s..<range.upperBound * s]
+  }
+}
+
 extension StorageNode {
-  /// Symbols from k on, by position; computed in one pass over the sliver, without its tree.
+  /// Symbols from k on of slivers of one axis, computed side by side in one pass over each, without
+  /// their trees. Entry i is for `places[i]`.
   func repairSymbols(
-    at positions: Set<Int>, of place: SliverPlace, within reservation: Admission.Reservation
-  ) async throws -> Found<[Int: [UInt8]]> {
-    guard !positions.isEmpty else { return .value([:]) }
-    if let sliver = expansionCache.withLock({ $0.value(for: place.key) }) {
-      return .value(
-        Dictionary(uniqueKeysWithValues: positions.map { ($0, Array(sliver.symbol(at: $0))) }))
+    at positions: [Int], of places: [SliverPlace], within reservation: Admission.Reservation
+  ) async throws -> [Found<ComputedSymbols>] {
+    let found = try await fanOut(count: places.count, width: configuration.lookUpCountMax) {
+      [self] in await storedSliver(places[$0])
     }
-    switch await storedSliver(place) {
-    case .missing: return .missing
-    case .unknown(let reason): return .unknown(reason)
-    case .value(let sliver):
-      let s = sliver.symbolByteCount
-      try reservation.grow(by: sliver.bytes.count + positions.count * s)
-      let parameters = parameters
-      let wanted = positions.sorted()
-      computed.withLock { $0.computedSymbolCount += wanted.count }
-      do {
-        let symbols = try await compute.run { () throws(SliverShapeError) in
-          try sliver.symbols(
-            crossing: wanted.map { SliverIndex(UInt16(truncatingIfNeeded: $0)) },
-            parameters: parameters)
-        }
-        return .value(
-          Dictionary(
-            uniqueKeysWithValues: wanted.enumerated().map { number, position in
-              (position, Array(symbols[number * s..<(number + 1) * s]))
-            }))
-      } catch {
-        logUnusable(place, "\(error)")
-        return .missing
+    var slivers: [Sliver] = []
+    for case .value(let sliver) in found {
+      try reservation.grow(
+        by: 2 * sliver.bytes.count + positions.count * sliver.symbolByteCount)
+      slivers.append(sliver)
+    }
+    computed.withLock { [count = slivers.count * positions.count] in
+      $0.computedSymbolCount += count
+    }
+    let (whole, parameters) = (slivers, parameters)
+    var symbols: ArraySlice<[UInt8]>
+    do {
+      symbols = try await compute.run { () throws(SliverShapeError) in
+        try Sliver.symbols(
+          of: whole,
+          crossing: positions.map { SliverIndex(UInt16(truncatingIfNeeded: $0)) },
+          parameters: parameters)[...]
       }
+    } catch {
+      // Which one it is shows when each is computed alone.
+      guard places.count > 1 else {
+        logUnusable(places[0], "\(error)")
+        return [.missing]
+      }
+      var alone: [Found<ComputedSymbols>] = []
+      for place in places {
+        alone += try await repairSymbols(at: positions, of: [place], within: reservation)
+      }
+      return alone
+    }
+    return found.map { found in
+      found.map { ComputedSymbols(sliver: $0, symbols: symbols.removeFirst()) }
     }
   }
 

@@ -80,7 +80,6 @@ extension StorageNode {
     healing.withLock { $0.inventoryAt = now }
     try await forgetEnded()
     let counts = try await missing.statistics
-    metrics.missingNow.record(counts.sliverCount)
     logger.info(
       "looked for what should be here",
       metadata: [
@@ -118,11 +117,21 @@ extension StorageNode {
     let isHere = await drives.contains(keys)
     let absent = zip(keys, isHere).filter { !$0.1 }.map(\.0.missing)
     let present = zip(keys, isHere).filter(\.1).map(\.0.missing)
+    let byteCount = absent.isEmpty ? nil : await blobByteCount(of: blob)
     await remember { set, now throws(IndexError) in
-      try await set.mark(absent, of: blob, reason, now: now)
+      try await set.mark(absent, of: blob, reason, byteCount: byteCount, now: now)
       try await set.found(present, of: blob)
     }
     if !absent.isEmpty { wakeRepair() }
+  }
+
+  /// For the status alone: unknown while the registry does not answer.
+  private func blobByteCount(of blob: BlobID) async -> UInt64? {
+    do {
+      return try await registrations(of: blob).first?.0.byteCount
+    } catch {
+      return nil
+    }
   }
 
   /// Blobs of the set that have ended while this node was away.

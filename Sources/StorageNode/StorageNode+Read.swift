@@ -9,6 +9,26 @@ import RedStuff
 import SliverStore
 import World
 
+/// Slivers of one blob and axis that are asked for the same symbols beyond those that are stored:
+/// these are computed side by side. A sliver of which none are wanted, or paths, is a group alone.
+private struct ReadGroup: Sendable {
+  struct Key: Hashable, Sendable {
+    let blob: BlobID
+    let axis: SliverAxis
+    /// Positions from k on.
+    let computed: [Int]
+  }
+
+  /// As many are held at once.
+  static let placeCountMax = 16
+
+  let key: Key
+  var places: [SliverPlace]
+  var items: [[ReadItem]]
+
+  var wantsPaths: Bool { items.contains { $0.contains(where: \.wantsPaths) } }
+}
+
 extension StorageNode {
   func sliver(
     of blob: BlobID, at pair: SliverPairIndex, _ axis: SliverAxis,
@@ -51,15 +71,18 @@ extension StorageNode {
         outcomes[position] = .refused(error)
       }
     }
-    let groups = places.map { place in (place, (positions[place] ?? []).map { items[$0] }) }
+    let groups = groups(
+      of: places.map { place in (place, positions[place]?.map { items[$0] } ?? []) })
     let answers = try await fanOut(
       count: groups.count, width: configuration.lookUpCountMax
     ) { [self] in
-      try await read(groups[$0].1, of: groups[$0].0, within: reservation)
+      try await read(groups[$0], within: reservation)
     }
-    for (place, outcomesOfPlace) in zip(places, answers) {
-      for (position, outcome) in zip(positions[place] ?? [], outcomesOfPlace) {
-        outcomes[position] = outcome
+    for (group, answer) in zip(groups, answers) {
+      for (place, outcomesOfPlace) in zip(group.places, answer) {
+        for (position, outcome) in zip(positions[place] ?? [], outcomesOfPlace) {
+          outcomes[position] = outcome
+        }
       }
     }
     return outcomes
@@ -73,7 +96,71 @@ extension StorageNode {
     return try place(item.blob, item.pair, item.axis)
   }
 
-  /// Items of one sliver.
+  private func groups(of slivers: [(place: SliverPlace, items: [ReadItem])]) -> [ReadGroup] {
+    var groups: [ReadGroup] = []
+    var open: [ReadGroup.Key: Int] = [:]
+    for (place, items) in slivers {
+      let sourceCount = parameters.symbolCount(inSliverOf: place.key.axis)
+      let computed = items.flatMap { $0.symbols.clamped(to: sourceCount..<parameters.shardCount) }
+      let key = ReadGroup.Key(
+        blob: place.key.blob, axis: place.key.axis, computed: computed.uniqued())
+      let isAlone = items.contains(where: \.wantsPaths) || computed.isEmpty
+      if !isAlone, let group = open[key], groups[group].places.count < ReadGroup.placeCountMax {
+        groups[group].places.append(place)
+        groups[group].items.append(items)
+        continue
+      }
+      if !isAlone { open[key] = groups.count }
+      groups.append(ReadGroup(key: key, places: [place], items: [items]))
+    }
+    return groups
+  }
+
+  /// For each sliver of the group its outcomes.
+  private func read(
+    _ group: ReadGroup, within reservation: Admission.Reservation
+  ) async throws -> [[ReadOutcome]] {
+    guard !group.key.computed.isEmpty, !group.wantsPaths else {
+      return [try await read(group.items[0], of: group.places[0], within: reservation)]
+    }
+    var outcomes: [[ReadOutcome]] = []
+    do {
+      let slivers = try await repairSymbols(
+        at: group.key.computed, of: group.places, within: reservation)
+      for ((place, items), sliver) in zip(zip(group.places, group.items), slivers) {
+        do {
+          guard let sliver = try found(sliver) else {
+            noteDemand(place.key)
+            outcomes.append(items.map { _ in .missing })
+            continue
+          }
+          outcomes.append(items.map { outcome(of: $0, from: sliver, group, within: reservation) })
+        } catch {
+          outcomes.append(items.map { _ in .refused(error) })
+        }
+      }
+      return outcomes
+    } catch let failure as NodeFailure {
+      return group.items.map { $0.map { _ in .refused(failure) } }
+    }
+  }
+
+  private func outcome(
+    of item: ReadItem, from sliver: ComputedSymbols, _ group: ReadGroup,
+    within reservation: Admission.Reservation
+  ) -> ReadOutcome {
+    let sourceCount = parameters.symbolCount(inSliverOf: group.key.axis)
+    return outcome(within: reservation) {
+      var bytes = Array(sliver.stored(item.symbols.clamped(to: 0..<sourceCount)))
+      for position in item.symbols.clamped(to: sourceCount..<parameters.shardCount) {
+        guard let number = group.key.computed.firstIndex(of: position) else { continue }
+        bytes += sliver.computed(number..<number + 1)
+      }
+      return (bytes, [])
+    }
+  }
+
+  /// Items of one sliver, with paths or without symbols to be computed.
   private func read(
     _ items: [ReadItem], of place: SliverPlace, within reservation: Admission.Reservation
   ) async throws -> [ReadOutcome] {
@@ -89,40 +176,21 @@ extension StorageNode {
           }
         }
       }
-      let outcomes = try await readWithoutPaths(items, of: place, within: reservation)
-      if outcomes.contains(.missing) { noteDemand(place.key) }
+      var outcomes: [ReadOutcome] = []
+      for item in items {
+        try Task.checkCancellation()
+        let read = await drives.symbols(item.symbols, of: place.key, in: place.shard)
+        if let bytes = try found(read) {
+          outcomes.append(outcome(within: reservation) { (bytes, []) })
+        } else {
+          noteDemand(place.key)
+          outcomes.append(.missing)
+        }
+      }
       return outcomes
     } catch let failure as NodeFailure {
       return items.map { _ in .refused(failure) }
     }
-  }
-
-  private func readWithoutPaths(
-    _ items: [ReadItem], of place: SliverPlace, within reservation: Admission.Reservation
-  ) async throws -> [ReadOutcome] {
-    let sourceCount = parameters.symbolCount(inSliverOf: place.key.axis)
-    let repair = items.flatMap { $0.symbols.clamped(to: sourceCount..<parameters.shardCount) }
-    let computed = try await found(repairSymbols(at: Set(repair), of: place, within: reservation))
-    guard let computed else { return items.map { _ in .missing } }
-    var outcomes: [ReadOutcome] = []
-    for item in items {
-      try Task.checkCancellation()
-      let sources = item.symbols.clamped(to: 0..<sourceCount)
-      var bytes: [UInt8] = []
-      if !sources.isEmpty {
-        let read = await drives.symbols(sources, of: place.key, in: place.shard)
-        guard let read = try found(read) else {
-          outcomes.append(.missing)
-          continue
-        }
-        bytes = read
-      }
-      for position in item.symbols.clamped(to: sourceCount..<parameters.shardCount) {
-        bytes += computed[position] ?? []
-      }
-      outcomes.append(outcome(within: reservation) { (bytes, []) })
-    }
-    return outcomes
   }
 
   private func outcome(

@@ -84,14 +84,20 @@ extension StorageNode {
   ) async throws -> [DecodingSymbol] {
     let sourceCount = parameters.symbolCount(inSliverOf: place.key.axis)
     let positions = targets.map { Int($0.value) }
-    let repair = Set(positions.filter { $0 >= sourceCount })
-    guard let computed = try await found(repairSymbols(at: repair, of: place, within: reservation))
-    else { return [] }
+    let repair = positions.filter { $0 >= sourceCount }
+    var computed: ComputedSymbols?
+    if !repair.isEmpty {
+      let found = try await repairSymbols(at: repair, of: [place], within: reservation)[0]
+      computed = try self.found(found)
+      guard computed != nil else { return [] }
+    }
     let index = place.index(shardCount: parameters.shardCount)
     var symbols: [DecodingSymbol] = []
     for position in positions {
-      if let bytes = computed[position] {
-        symbols.append(DecodingSymbol(sourceIndex: index, bytes: bytes))
+      if let computed, let number = repair.firstIndex(of: position) {
+        symbols.append(
+          DecodingSymbol(
+            sourceIndex: index, bytes: Array(computed.computed(number..<number + 1))))
         continue
       }
       let read = await drives.symbols(

@@ -35,8 +35,6 @@ extension StorageNode {
           sleepsUntil = min(sleepsUntil, inventoryDue)
           try await settleDemands()
           if try await repairNextBatch() { continue }
-        } else {
-          sleepsUntil = clock.now + .seconds(1)
         }
       } catch is CancellationError {
         return
@@ -66,9 +64,7 @@ extension StorageNode {
       try await clock.sleep(for: min(wait, .seconds(1)))
       return true
     }
-    let delays = RepairDelay(
-      base: isUrgent ? .zero : configuration.repairDelay,
-      faultyShardCountMax: parameters.faultyShardCountMax)
+    let delays = repairDelay(isUrgent: isUrgent)
     let due: [MissingBlob]
     do throws(IndexError) {
       due = try await missing.due(
@@ -111,6 +107,12 @@ extension StorageNode {
     wakeRepair()
   }
 
+  private func repairDelay(isUrgent: Bool) -> RepairDelay {
+    RepairDelay(
+      base: isUrgent ? .zero : configuration.repairDelay,
+      faultyShardCountMax: parameters.faultyShardCountMax)
+  }
+
   package func repairStatus() async throws -> RepairStatus {
     let counts: MissingCounts
     do throws(IndexError) {
@@ -125,6 +127,11 @@ extension StorageNode {
     status.slivers = counts.slivers
     status.shards = counts.shards
     status.blobsByLostShardCount = counts.blobsByLostShardCount
+    status.byteCountToRestore = counts.byteCount
+    let delays = repairDelay(isUrgent: healing.withLock { $0.isUrgent })
+    for lostShardCount in counts.blobsByLostShardCount.keys {
+      status.delaysByLostShardCount[lostShardCount] = delays.delay(lostShardCount: lostShardCount)
+    }
     healing.withLock { state in
       status.receivedByteCount = state.receivedByteCount
       status.restoredByteCount = state.restoredByteCount

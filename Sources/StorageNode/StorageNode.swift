@@ -83,7 +83,7 @@ package final class StorageNode: NodeService {
     expansionCache = Mutex(BoundedCache(byteCountMax: configuration.expansionCacheByteCountMax))
     self.transport = transport
     peers = PeerTable(parameters: committee.parameters, clock: clock)
-    missing = MissingSet(index: missingIndex, shardCount: committee.parameters.shardCount)
+    missing = MissingSet(index: missingIndex, parameters: committee.parameters)
     healing = Mutex(HealingState(byteRateMax: configuration.repairByteRateMax))
     startedAt = clock.now
   }

@@ -142,10 +142,18 @@ struct Info: AsyncParsableCommand {
       ["largest blob", humanByteCount(info.blobByteCountMax)],
       ["largest upload", "\(humanByteCount(info.uploadByteCountMax)) with the memory for uploads"],
       ["stored per byte", "\(Double(Int(info.expansion * 100)) / 100) bytes"],
-      ["reads survive", "any \(info.readableNodeLossMax) nodes"],
-      ["writes survive", "any \(info.writableNodeLossMax) nodes"],
+      ["reads survive", survived(info.tolerances, \.readableLossMax)],
+      ["writes survive", survived(info.tolerances, \.writableLossMax)],
     ])
   }
+}
+
+/// `any 6 of 10 nodes, any 1 of 3 zones`: each of it alone, not together.
+private func survived(
+  _ tolerances: [ClusterInfo.Tolerance], _ count: (ClusterInfo.Tolerance) -> Int
+) -> String {
+  tolerances.map { "any \(count($0)) of \($0.domainCount) \($0.level)s" }
+    .joined(separator: ", or ")
 }
 
 /// `10 ready`, `3 ready, 7 readOnly`; the bare count of a node that does not answer.

@@ -26,15 +26,13 @@ extension LocalCluster: ClusterAdministration {
     }
     let n = parameters.shardCount
     let k = parameters.primarySourceCount + parameters.secondarySourceCount
-    let shardCounts = description.members.map(\.shards.count)
     return ClusterInfo(
       name: "local", clusterId: "\(description.clusterID)", epoch: epoch,
       epochSeconds: description.epochDuration.map { $0 / .seconds(1) }, shardCount: n,
       faultyShardCountMax: parameters.faultyShardCountMax,
       blobByteCountMax: parameters.blobByteCountMax, uploadByteCountMax: largestUpload(parameters),
       expansion: Double(n * k) / Double(parameters.sourceSymbolCount),
-      readableNodeLossMax: nodeLossMax(shardCounts, within: 2 * parameters.faultyShardCountMax),
-      writableNodeLossMax: nodeLossMax(shardCounts, within: parameters.faultyShardCountMax),
+      tolerances: environment.committee.tolerances.map(ClusterInfo.Tolerance.init),
       nodes: description.members.map { member in
         ClusterInfo.Node(
           name: member.name, id: member.id.value, shardCount: member.shards.count,
@@ -158,18 +156,6 @@ extension LocalCluster: ClusterAdministration {
       if let needed, needed <= memory { fits = middle } else { tooLarge = middle }
     }
     return fits
-  }
-
-  /// How many nodes may go, whichever they are, before more than `shardCountMax` shards are gone.
-  private nonisolated func nodeLossMax(_ shardCounts: [Int], within shardCountMax: Int) -> Int {
-    var lost = 0
-    var count = 0
-    for shards in shardCounts.sorted(by: >) {
-      lost += shards
-      if lost > shardCountMax { break }
-      count += 1
-    }
-    return count
   }
 
   nonisolated func member(_ name: String) throws(GatewayFailure) -> CommitteeMember {

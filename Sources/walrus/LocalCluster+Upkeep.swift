@@ -1,17 +1,41 @@
 // LocalCluster+Upkeep.swift
 //
-// Repair and scrub of a local cluster's nodes, for the administration API. What is changed holds
+// Traffic, repair and scrub of a local cluster's nodes, for the administration API. What is changed holds
 // until the node restarts.
 
+import BlobClient
 import Cluster
 import ControlPlane
 import Gateway
 import RedStuff
 import Repair
+import Routing
 import StorageNode
 import World
 
 extension LocalCluster {
+  func traffic() async -> ClusterTraffic {
+    var flows = flows(of: client.traffic, from: "gateway", at: nil)
+    for member in description.members {
+      guard case .running(let local, _) = nodes[member.id] else { continue }
+      flows += self.flows(of: local.node.traffic, from: member.name, at: member.topology)
+    }
+    return ClusterTraffic(flows: flows)
+  }
+
+  private func flows(
+    of traffic: Traffic, from sender: String, at place: Topology?
+  ) -> [ClusterTraffic.Flow] {
+    description.members.flatMap { peer in
+      TrafficPurpose.allCases.compactMap { purpose in
+        guard let count = traffic.peers[peer.id]?[purpose] else { return nil }
+        return ClusterTraffic.Flow(
+          from: sender, to: peer.name, purpose: purpose,
+          crossesZones: place.map { $0.distance(to: peer.topology) > 0 } ?? false, count)
+      }
+    }
+  }
+
   func repair() async throws(GatewayFailure) -> ClusterRepair {
     var reports: [NodeRepair] = []
     for member in description.members { reports.append(await repairReport(member)) }
@@ -91,14 +115,17 @@ extension LocalCluster {
     }
     report.missingSliverCount = status.missingSliverCount
     report.missingBlobCount = status.missingBlobCount
-    report.waitingBlobCount = status.waitingBlobCount
     report.unrecoverableBlobCount = status.unrecoverableBlobCount
     for (reason, count) in status.slivers where count > 0 { report.reasons["\(reason)"] = count }
     report.shards = status.shards.filter { $0.value > 0 }
       .map { .init(shard: Int($0.key.value), missingSliverCount: $0.value) }
       .sorted { $0.shard < $1.shard }
     report.shortfalls = status.blobsByLostShardCount.filter { $0.value > 0 }
-      .map { .init(lostShardCount: $0.key, blobCount: $0.value) }
+      .map { lostShardCount, blobCount in
+        .init(
+          lostShardCount: lostShardCount, blobCount: blobCount,
+          delaySeconds: status.delaysByLostShardCount[lostShardCount].map { $0 / .seconds(1) })
+      }
       .sorted { $0.lostShardCount > $1.lostShardCount }
     report.byteCountToRestore = status.byteCountToRestore
     report.receivedByteCount = status.receivedByteCount

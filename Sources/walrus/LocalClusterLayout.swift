@@ -18,6 +18,7 @@ struct ClusterShape: Sendable {
 
   var nodeCount: Int?
   var shardCount: Int?
+  var zoneCount: Int?
   var epochDuration: Duration?
 
   /// Refuses what no cluster can have, before anything is touched.
@@ -30,6 +31,10 @@ struct ClusterShape: Sendable {
       throw CommandFailure(
         "\(shards) shards are not possible: choose \(EncodingParameters.shardCountMin) to "
           + "\(EncodingParameters.shardCountMax).")
+    }
+    if let zoneCount, !(1...nodes).contains(zoneCount) {
+      throw CommandFailure(
+        "\(nodes) nodes cannot be in \(zoneCount) zones: choose 1 to \(nodes) for --zones.")
     }
     // Only one may be given, for a cluster that is there with a shape of its own.
     guard nodeCount != nil || shardCount != nil else { return }
@@ -100,6 +105,7 @@ enum LocalClusterLayout {
     let asked: [(String, Bool)] = [
       ("--nodes", shape.nodeCount.map { $0 != nodeCount } ?? false),
       ("--shards", shape.shardCount.map { $0 != description.shardCount } ?? false),
+      ("--zones", shape.zoneCount.map { $0 != zoneCount(of: description) } ?? false),
       ("--epoch-duration", shape.epochDuration.map { $0 != description.epochDuration } ?? false),
     ]
     let wrong = asked.filter(\.1).map(\.0)
@@ -110,6 +116,10 @@ enum LocalClusterLayout {
           + "with \(epochs ?? "epochs without end"), which cannot be changed; leave out "
           + "\(wrong.joined(separator: " and ")), or use another --data for a new cluster.")
     }
+  }
+
+  private static func zoneCount(of description: ClusterDescription) -> Int {
+    Set(description.members.map(\.topology.zone)).count
   }
 
   private static func create(
@@ -127,7 +137,11 @@ enum LocalClusterLayout {
       throw CommandFailure("making a cluster ID failed.")
     }
     var members: [CommitteeMember] = []
-    let runs = Committee.evenRuns(shardCount: shardCount, nodeCount: nodeCount)
+    let zones = (0..<nodeCount).map { number in
+      shape.zoneCount.map { "zone-\(number * $0 / nodeCount)" } ?? ""
+    }
+    let runs = Committee.runs(
+      parameters: try EncodingParameters(shardCount: shardCount), domains: zones)
     for (number, shards) in runs.enumerated() {
       let name = "node-\(number)"
       let id = NodeID(UInt16(number))
@@ -140,8 +154,8 @@ enum LocalClusterLayout {
       let signer = try NodeSigner(node: id, privateKey: hexDecoded(identity.privateKey) ?? [])
       members.append(
         CommitteeMember(
-          id: id, name: name, publicKey: signer.publicKey, address: "", topology: Topology(),
-          shards: shards))
+          id: id, name: name, publicKey: signer.publicKey, address: "",
+          topology: Topology(zone: zones[number]), shards: shards))
     }
     try directory.syncDirectory(directory.nodes)
     try directory.syncDirectory(directory.root)

@@ -73,19 +73,19 @@ struct RepairReport: Encodable {
 
   private static func lines(of node: NodeRepair) -> [String] {
     var lines: [String] = []
-    if !node.shortfalls.isEmpty {
-      let parts = node.shortfalls.map {
-        "\(counted($0.blobCount, "blob")) by \(counted($0.lostShardCount, "shard"))"
-      }
-      lines.append("below target: " + parts.joined(separator: ", "))
+    for shortfall in node.shortfalls {
+      let due =
+        switch shortfall.delaySeconds {
+        case nil: "repaired only if a reader asks"
+        case 0?: "due now"
+        case let seconds?: "due \(humanDuration(.seconds(seconds))) after the loss"
+        }
+      lines.append(
+        "\(counted(shortfall.blobCount, "blob")) below target by"
+          + " \(counted(shortfall.lostShardCount, "shard")), \(due)")
     }
     if node.missingBlobCount > 0, node.isPaused {
       lines.append("all waits: repair is paused; `walrus repair resume` goes on")
-    }
-    if node.waitingBlobCount > 0 {
-      lines.append(
-        "\(counted(node.waitingBlobCount, "blob")) not due yet: the node may only have been away;"
-          + " `walrus repair run` begins now")
     }
     if node.unrecoverableBlobCount > 0 {
       lines.append(

@@ -30,6 +30,12 @@ struct Up: AsyncParsableCommand {
       """)
   var shards: Int?
   @Option(
+    help: """
+      Zones of a new cluster, neighbouring nodes in one: what fails together, and what is near to \
+      each other (default: not known).
+      """)
+  var zones: Int?
+  @Option(
     help: ArgumentHelp(
       "Seconds per epoch of a new cluster (default: epochs do not end).", valueName: "seconds"))
   var epochDuration: Int?
@@ -107,7 +113,8 @@ struct Up: AsyncParsableCommand {
   private func configuration() throws -> LocalClusterConfiguration {
     var configuration = LocalClusterConfiguration(directory: DataDirectory(data.directory))
     configuration.shape = ClusterShape(
-      nodeCount: nodes, shardCount: shards, epochDuration: epochDuration.map { .seconds($0) })
+      nodeCount: nodes, shardCount: shards, zoneCount: zones,
+      epochDuration: epochDuration.map { .seconds($0) })
     configuration.listen = listen
     configuration.usesSockets = sockets
     configuration.driveCapacityByteCount = driveCapacity?.byteCount

@@ -23,7 +23,7 @@ struct Walrus: AsyncParsableCommand {
         name: "Cluster:",
         subcommands: [
           Up.self, Health.self, Info.self, ClusterCommand.self, RepairCommand.self,
-          ScrubCommand.self,
+          ScrubCommand.self, TrafficCommand.self,
         ]),
       CommandGroup(
         name: "Blobs:",

@@ -8,6 +8,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import RedStuff
+import Routing
 import Synchronization
 import Testing
 
@@ -19,8 +20,10 @@ final class FakeAdministration: ClusterAdministration {
   static let info = ClusterInfo(
     name: "test", clusterId: "00", epoch: 3, epochSeconds: nil, shardCount: 10,
     faultyShardCountMax: 3, blobByteCountMax: 1, uploadByteCountMax: 1, expansion: 4.5,
-    readableNodeLossMax: 6,
-    writableNodeLossMax: 3,
+    tolerances: [
+      .init(
+        DomainTolerance(level: .node, domainCount: 10, readableLossMax: 6, writableLossMax: 3))
+    ],
     nodes: [.init(name: "node-1", id: 1, shardCount: 10, address: "")])
   static let report = NodeReport(name: "node-1", id: 1, state: .running, shardCount: 10)
 
@@ -42,6 +45,16 @@ final class FakeAdministration: ClusterAdministration {
     _ = try did("\(action)", name ?? "node-1", of: name)
     return Self.repair
   }
+  static var traffic: ClusterTraffic {
+    var count = TrafficCount()
+    count.requestCount = 2
+    count.answerByteCount = 100
+    return ClusterTraffic(
+      flows: [
+        .init(from: "gateway", to: "node-1", purpose: .read, crossesZones: false, count)
+      ])
+  }
+  func traffic() async -> ClusterTraffic { Self.traffic }
   func scrub() async throws(GatewayFailure) -> ClusterScrub { Self.scrub }
   func change(scrub action: ScrubAction, node name: String?)
     async throws(GatewayFailure) -> ClusterScrub
@@ -56,7 +69,7 @@ final class FakeAdministration: ClusterAdministration {
     node.missingBlobCount = 2
     node.reasons = ["rotten": 6]
     node.shards = [.init(shard: 4, missingSliverCount: 6)]
-    node.shortfalls = [.init(lostShardCount: 1, blobCount: 2)]
+    node.shortfalls = [.init(lostShardCount: 1, blobCount: 2, delaySeconds: 600)]
     node.liars = [.init(node: "node-2", count: 3)]
     node.byteRateMax = 1000
     return ClusterRepair(nodes: [node])

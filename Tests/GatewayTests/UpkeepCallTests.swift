@@ -22,6 +22,14 @@ extension AdministrationTests {
     }
   }
 
+  @Test func `traffic is described`() async throws {
+    try await withAdministration { admin in
+      let answer = try await admin.send(.GET, "/admin/traffic")
+      #expect(try answer.json(ClusterTraffic.self) == FakeAdministration.traffic)
+      #expect(try await admin.send(.POST, "/admin/traffic").status == 405)
+    }
+  }
+
   @Test func `repair and scrub are steered, on all nodes or one`() async throws {
     try await withAdministration { admin in
       for path in [

@@ -26,7 +26,10 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
 
 @Suite struct MissingSetTests {
   let index = SimulatedIndex()
-  var set: MissingSet { MissingSet(index: index, shardCount: 10) }
+  let tenShards: EncodingParameters
+  var set: MissingSet { MissingSet(index: index, parameters: tenShards) }
+
+  init() throws { tenShards = try EncodingParameters(shardCount: 10) }
 
   private func due(
     _ set: MissingSet, at seconds: UInt64, limit: Int = 100, delay: Duration? = .zero
@@ -105,8 +108,10 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
 
   @Test func `all of it is there after a restart`() async throws {
     let set = set
-    try await set.mark(slivers(1, 2), of: blobID(1), .driveLost, now: at(1))
+    try await set.mark(slivers(1, 2), of: blobID(1), .driveLost, byteCount: 2800, now: at(1))
     try await set.mark(slivers(5), of: blobID(2), .rotten, now: at(2))
+    // Two primary slivers of 7 symbols of 100 bytes.
+    #expect(try await set.statistics.byteCount == 1400)
     try await set.demand(blobID(2), now: at(3))
     try await set.failed(blobID(1), isUnrecoverable: false, problem: "busy", next: at(50))
     let reopened = self.set
@@ -169,7 +174,7 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
       default:
         if dice.number(below: 2) == 0 { index.rot(count: 2) }
         index.crash(losing: dice.number(below: 3))
-        set = MissingSet(index: index, shardCount: 10)
+        set = MissingSet(index: index, parameters: tenShards)
       }
       for blob in try await due(set, at: UInt64(step)) {
         #expect(try await set.missing(of: blob) != nil, "seed \(seed), step \(step)")
