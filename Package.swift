@@ -129,7 +129,8 @@ let package = Package(
     tests("RedStuffTests", ["ReedSolomon", "RedStuff", "RunSeed"], resources: [.copy("Vectors")]),
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("WorldTests", ["World"]),
-    tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
+    tests(
+      "RoutingTests", ["RedStuff", "Cluster", "World", "Routing", "Simulator", "RunSeed"]),
     tests(
       "RepairTests", ["RedStuff", "Cluster", "World", "Routing", "Repair", "Simulation", "RunSeed"]),
     tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
@@ -148,7 +149,7 @@ let package = Package(
       "BlobClientTests",
       [
         "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair", "ControlPlane",
-        "StorageNode", "BlobClient", "Simulator", logging,
+        "StorageNode", "BlobClient", "Simulator", "RunSeed", logging,
       ]),
     tests("SimulatorTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(

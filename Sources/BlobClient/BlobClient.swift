@@ -30,7 +30,12 @@ package final class BlobClient: Sendable {
     services = ClientServices(
       configuration: configuration, registry: registry, cluster: cluster, committee: committee,
       transport: transport, clock: clock, randomness: randomness, compute: compute, spool: spool,
-      logger: logger, peers: PeerTable(clock: clock),
+      logger: logger,
+      peers: PeerTable(
+        clock: clock, randomness: randomness, here: configuration.topology,
+        hedges: HedgeBudget(
+          hedgesPerThousand: configuration.hedgesPerThousand,
+          burstMax: configuration.hedgeBurstMax)),
       metadataCache: ContentCache(byteCountMax: configuration.metadataCacheByteCountMax),
       quiltIndexCache: ContentCache(byteCountMax: configuration.quiltIndexCacheByteCountMax))
     uploads = UploadTasks(tailCountMax: configuration.tailCountMax)

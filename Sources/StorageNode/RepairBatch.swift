@@ -56,10 +56,12 @@ struct RepairBatch {
   init(node: StorageNode) { self.node = node }
 
   mutating func run(_ blobs: [MissingBlob]) async throws {
+    // One for all blobs: then they share their helpers.
+    let ranks = node.peers.ranks(of: node.committee.members)
     let prepared = try await fanOut(
       count: blobs.count, width: node.configuration.lookUpCountMax
     ) { [node] in
-      try await RepairBatch.prepare(blobs[$0], node)
+      try await RepairBatch.prepare(blobs[$0], ranks, node)
     }
     jobs = fitting(prepared.compactMap(\.self))
     for _ in 0..<Self.roundCountMax where !jobs.allSatisfy(\.isOver) {
@@ -84,7 +86,7 @@ struct RepairBatch {
 
   /// Nil if there is nothing to repair of it.
   private static func prepare(
-    _ missing: MissingBlob, _ node: StorageNode
+    _ missing: MissingBlob, _ ranks: [NodeID: PeerRank], _ node: StorageNode
   ) async throws -> RepairJob? {
     let blob = missing.blob
     guard try await node.isKept(blob) else {
@@ -124,7 +126,8 @@ struct RepairBatch {
     return RepairJob(
       metadata: metadata,
       recovery: JointRecovery(metadata: metadata, lost: Array(part), own: own),
-      sources: node.repairSources(of: blob), byteCount: part.count * lineByteCount)
+      sources: node.repairSources(of: blob, ranks: ranks),
+      byteCount: part.count * lineByteCount)
   }
 
   /// Reads what own slivers give, and collects what helpers are to be asked.
@@ -187,7 +190,8 @@ struct RepairBatch {
     ) { index in
       await node.peers.send(
         .readBatch(items[index]), to: requests[index].node,
-        deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport)
+        deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport,
+        as: .read(byteCount: requests[index].byteCount))
     }
     try Task.checkCancellation()
     var byteCount = 0

@@ -81,7 +81,9 @@ package final class StorageNode: NodeService {
     metadataCache = Mutex(BoundedCache(byteCountMax: configuration.metadataCacheByteCountMax))
     expansionCache = Mutex(BoundedCache(byteCountMax: configuration.expansionCacheByteCountMax))
     self.transport = transport
-    peers = PeerTable(clock: clock)
+    peers = PeerTable(
+      clock: clock, randomness: randomness,
+      here: committee.member(signer.node)?.topology ?? Topology())
     missing = MissingSet(index: missingIndex, shardCount: committee.parameters.shardCount)
     healing = Mutex(HealingState(byteRateMax: configuration.repairByteRateMax))
     startedAt = clock.now

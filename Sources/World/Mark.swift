@@ -80,6 +80,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case readSpooled
   case liarFound
   case symbolsWithPaths
+  case rowFromSpares
   case rowFromSymbols
   case columnFromSymbols
   case lineProvenByPaths
