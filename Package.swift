@@ -132,7 +132,10 @@ let package = Package(
     tests(
       "RoutingTests", ["RedStuff", "Cluster", "World", "Routing", "Simulator", "RunSeed"]),
     tests(
-      "RepairTests", ["RedStuff", "Cluster", "World", "Routing", "Repair", "Simulation", "RunSeed"]),
+      "RepairTests",
+      [
+        "RedStuff", "Cluster", "World", "Routing", "Repair", "Simulator", "Simulation", "RunSeed",
+      ]),
     tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
     tests(
       "SliverStoreTests",

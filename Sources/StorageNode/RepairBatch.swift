@@ -67,10 +67,29 @@ struct RepairBatch {
     for _ in 0..<Self.roundCountMax where !jobs.allSatisfy(\.isOver) {
       try Task.checkCancellation()
       let requests = try await plan()
-      try await send(requests)
-      try await rebuild()
+      if !requests.isEmpty { try await waitForBudget() }
+      try await round(requests)
     }
     for job in jobs { await conclude(job) }
+  }
+
+  /// Fetches and rebuilds, and then rests if others felt it.
+  private mutating func round(_ requests: [RepairRequest]) async throws {
+    let start = node.clock.now
+    node.pace.withLock { $0.roundBegan() }
+    let result: Result<Void, any Error>
+    do {
+      try await send(requests)
+      result = .success(try await rebuild())
+    } catch {
+      result = .failure(error)
+    }
+    let rest = node.roundEnded(from: start)
+    try result.get()
+    if rest > .zero {
+      sometimes(.repairYielded)
+      try await node.clock.sleep(for: rest)
+    }
   }
 
   /// As many as fit the memory of a batch, one at least; the others stay due.
@@ -180,7 +199,6 @@ struct RepairBatch {
 
   private mutating func send(_ requests: [RepairRequest]) async throws {
     guard !requests.isEmpty else { return }
-    try await waitForBudget()
     let items = requests.map { request in
       request.runs.map { item($0.run, jobs[$0.job].metadata) }
     }

@@ -45,6 +45,8 @@ package final class StorageNode: NodeService {
   let peers: PeerTable
   let missing: MissingSet
   let healing: Mutex<HealingState>
+  /// How much repair yields to what the node is asked for.
+  let pace = Mutex(RepairPace())
   /// Moves on when there may be something to repair.
   let healingSignal = EventCursor(.start)
   private let startedAt: Instant
@@ -94,8 +96,11 @@ package final class StorageNode: NodeService {
   var uptime: Duration { clock.now - startedAt }
 
   package func answer(_ request: NodeRequest, deadline: Instant) async -> NodeResponse {
+    let start = clock.now
     do {
-      return try await admitted(request, deadline: deadline)
+      let response = try await admitted(request, deadline: deadline)
+      served(request, response, since: start)
+      return response
     } catch let failure as NodeFailure {
       metrics.countRefusal(failure.reason)
       return .failure(failure)

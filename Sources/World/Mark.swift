@@ -18,6 +18,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case indexOfAnotherPast
   case repairFailed
   case sliversRestored
+  case repairYielded
   case indexLost
   case indexReplaced
   case indexValueRotten

@@ -13,87 +13,6 @@ import World
 
 @testable import BlobClient
 
-/// A fetch whose requests the test answers as it likes.
-struct PlayedFetch {
-  let cluster: TestCluster
-  let encoded: EncodedBlob
-  let bytes: [UInt8]
-  var fetch: RegionFetch
-
-  var metadata: VerifiedBlobMetadata { encoded.metadata }
-
-  /// - Parameter cells: of the message matrix; nil for all rows that hold some of the blob.
-  init(
-    _ cluster: TestCluster, byteCount: Int, cells: Range<Int>? = nil,
-    lines: ReadPlanner.Lines = .rowsAndColumns, health: (inout SourceHealth) -> Void = { _ in }
-  ) throws {
-    self.cluster = cluster
-    bytes = content(byteCount)
-    encoded = try cluster.encode(bytes)
-    let metadata = encoded.metadata
-    let (k1, k2, s) = (cluster.k1, cluster.k2, metadata.symbolByteCount)
-    let rowCount = (byteCount + k2 * s - 1) / (k2 * s)
-    let wanted = cells ?? 0..<rowCount * k2
-    var sources = SourceHealth(
-      placement: BlobPlacement(blob: encoded.blobID, committee: cluster.committee),
-      parameters: cluster.parameters, ranks: [:])
-    health(&sources)
-    fetch = RegionFetch(
-      wanted: WantedCells(cells: wanted, columnCount: k2),
-      block: CellBlock(around: wanted, columnCount: k2, symbolByteCount: s),
-      metadata: metadata, lineKinds: lines, acceptsInconsistency: false,
-      runByteCountMax: 1 << 20, zeroRows: cells == nil ? rowCount..<k1 : 0..<0, health: sources)
-  }
-
-  mutating func start() throws -> [RegionFetch.Flight] {
-    guard case .send(let flights) = fetch.next() else { throw NothingSent() }
-    return flights
-  }
-
-  /// The flights of a hedge, as the fetcher would send them.
-  mutating func hedge(budget: Int, affordable: Int = 10) -> [RegionFetch.Flight] {
-    let hedge = fetch.hedge(requestCountMax: budget, affordable: affordable)
-    return fetch.launch(hedge)
-  }
-
-  func outcome(of flight: RegionFetch.Flight, lies: Bool = false) throws -> ReadOutcome {
-    let sliver = encoded.sliver(flight.run.line.axis, flight.run.line.sliverIndex)
-    let expanded = try sliver.expanded(parameters: cluster.parameters)
-    var bytes = flight.run.symbols.flatMap { Array(expanded.symbol(at: $0)) }
-    if lies { bytes[0] ^= 1 }
-    let paths = flight.run.wantsPaths ? flight.run.symbols.map(expanded.tree.proof(ofLeaf:)) : []
-    return .symbols(bytes: bytes, paths: paths)
-  }
-
-  mutating func answer(_ flights: some Sequence<RegionFetch.Flight>, lies: Bool = false) throws {
-    for flight in flights {
-      var jobs = fetch.received(flight.id, try outcome(of: flight, lies: lies))
-      while !jobs.isEmpty {
-        jobs = FetchJob.run(jobs, metadata: metadata).flatMap { fetch.verified($0) }
-      }
-    }
-  }
-
-  var isDone: Bool {
-    var fetch = fetch
-    return if case .done = fetch.next() { true } else { false }
-  }
-
-  /// Whether the block holds what the blob has in these cells.
-  func isRight(cells: Range<Int>? = nil) -> Bool {
-    let s = metadata.symbolByteCount
-    let block = fetch.block
-    let start = (cells?.lowerBound ?? 0) * s
-    let end = min(cells.map { $0.upperBound * s } ?? bytes.count, bytes.count)
-    let blockStart = (block.rows.lowerBound * cluster.k2 + block.columns.lowerBound) * s
-    return Array(block.bytes[start - blockStart..<end - blockStart]) == Array(bytes[start..<end])
-  }
-
-  func nodes(_ flights: [RegionFetch.Flight]) -> Set<NodeID> { Set(flights.map(\.node)) }
-}
-
-struct NothingSent: Error {}
-
 @Suite struct HedgingTests {
   static let shapes: [(shards: Int, nodes: Int)] = [(4, 4), (7, 7), (10, 10), (16, 16), (16, 4)]
 
@@ -382,5 +301,68 @@ struct NothingSent: Error {}
         isDone && played.isRight(cells: cells), "\(lines), \(cells as Any), \(RunSeed.current)")
       #expect(Set(played.fetch.newLiars).count <= 1, "\(RunSeed.current)")
     }
+  }
+
+  // MARK: The whole client
+
+  // One request in a hundred takes a hundred times as long.
+  @Test func `a client's reads are quick, and its hedges a fortieth of its requests`() async throws
+  {
+    let seed = RunSeed.current.seed()
+    let cluster = try await TestCluster(shards: 10, seed: seed)
+    let bytes = content(28 * 40)
+    let blob = try await cluster.plant(bytes)
+    let client = cluster.client { $0.hedgeDelayInitial = .milliseconds(100) }
+    let dice = SeededRandomness(seed: seed)
+    cluster.transport.setInterceptor { _, _ in
+      let milliseconds = 10 + dice.number(below: 10)
+      return .delayed(
+        .milliseconds(dice.number(below: 100) == 0 ? milliseconds * 100 : milliseconds))
+    }
+    let clock = cluster.clock
+    let (requestCount, hedgeCount, quickCount) = try await clock.autoAdvancing {
+      var counts = (requests: 0, hedges: 0, quick: 0)
+      _ = try await client.head(blob)
+      for _ in 0..<400 {
+        let start = clock.now
+        let report = try await client.read(blob) { _ in }
+        counts.requests += report.requestCount
+        counts.hedges += report.hedgeCount
+        if clock.now - start < .milliseconds(500) { counts.quick += 1 }
+      }
+      return counts
+    }
+    #expect(hedgeCount > 0, "\(RunSeed.current)")
+    #expect((hedgeCount - 10) * 1000 <= (requestCount - hedgeCount + 1) * 25, "\(RunSeed.current)")
+    // Of 1600 requests some 16 are slow, so that without hedges as many of 400 reads would be.
+    #expect(quickCount >= 396, "\(quickCount), \(RunSeed.current)")
+  }
+
+  @Test func `a client takes one cell from the home in its own zone`() async throws {
+    let cluster = try await TestCluster(shards: 31, zones: 3)
+    let here = Topology(zone: "zone-1")
+    let client = cluster.client { $0.topology = here }
+    let (k2, n) = (cluster.k2, 31)
+    var nearCount = 0
+    for number in 0..<8 {
+      let bytes = content(cluster.k1 * k2 * 1000, seed: UInt64(number + 1))
+      let blob = try await cluster.plant(bytes)
+      let (row, column) = (number, (number * 5) % k2)
+      let homes = [row, n - 1 - column].map { cluster.node($0, of: blob).id }
+      let before = homes.map { cluster.nodes[Int($0.value)].readItems.count }
+      let start = UInt64((row * k2 + column) * 1000)
+      let got = try await client.bytes(of: blob, range: start..<start + 1000)
+      #expect(got == Array(bytes[Int(start)..<Int(start) + 1000]))
+      let isNear = homes.map {
+        here.distance(to: cluster.committee.member($0)?.topology ?? here) == 0
+      }
+      let wasAsked = zip(homes, before).map {
+        cluster.nodes[Int($0.value)].readItems.count > $1
+      }
+      guard isNear[0] != isNear[1] else { continue }
+      nearCount += 1
+      #expect(wasAsked == isNear)
+    }
+    #expect(nearCount > 0)
   }
 }
