@@ -137,9 +137,13 @@ let package = Package(
     tests("RedStuffTests", ["ReedSolomon", "RedStuff", "RunSeed"], resources: [.copy("Vectors")]),
     tests("ClusterTests", ["RedStuff", "Cluster"]),
     tests("WorldTests", ["World"]),
-    tests("RoutingTests", ["RedStuff", "Cluster", "World", "Routing"]),
     tests(
-      "RepairTests", ["RedStuff", "Cluster", "World", "Routing", "Repair", "Simulation", "RunSeed"]),
+      "RoutingTests", ["RedStuff", "Cluster", "World", "Routing", "Simulator", "RunSeed"]),
+    tests(
+      "RepairTests",
+      [
+        "RedStuff", "Cluster", "World", "Routing", "Repair", "Simulator", "Simulation", "RunSeed",
+      ]),
     tests("FuzzTests", ["FuzzTargets"], resources: [.copy("Corpus")]),
     tests(
       "SliverStoreTests",
@@ -156,7 +160,7 @@ let package = Package(
       "BlobClientTests",
       [
         "RedStuff", "Cluster", "World", "Routing", "SliverStore", "Repair", "ControlPlane",
-        "StorageNode", "BlobClient", "Simulator", logging,
+        "StorageNode", "BlobClient", "Simulator", "RunSeed", logging,
       ]),
     tests("SimulatorTests", ["RedStuff", "Cluster", "World", "ControlPlane", "Simulator"]),
     tests(

@@ -88,7 +88,7 @@ private struct PlainCluster {
     self.directory = directory
     parameters = try EncodingParameters(shardCount: max(code.nodeCount, 10))
     transport = BenchmarkTransport(parameters: parameters, clock: clock)
-    peers = PeerTable(parameters: parameters, clock: clock)
+    peers = PeerTable(parameters: parameters, clock: clock, randomness: randomness)
     guard let cluster = ClusterID(randomness.bytes(count: 32)) else {
       throw BenchmarkFailure(description: "no cluster ID")
     }

@@ -55,7 +55,8 @@ extension BenchmarkCluster {
   /// Rebuilds both slivers of each pair that the node keeps, without storing them.
   func healLikeReference(_ position: Int, _ blobs: [BlobID]) async throws -> HealingCost {
     let lost = nodes[position].member.id
-    let peers = PeerTable(parameters: parameters, clock: world.clock)
+    let peers = PeerTable(
+      parameters: parameters, clock: world.clock, randomness: world.randomness)
     var cost = HealingCost()
     let (cpuBefore, start) = (processSeconds(), world.clock.now)
     for blob in blobs {

@@ -30,7 +30,13 @@ package final class BlobClient: Sendable {
     services = ClientServices(
       configuration: configuration, registry: registry, cluster: cluster, committee: committee,
       transport: transport, clock: clock, randomness: randomness, compute: compute, spool: spool,
-      logger: logger, peers: PeerTable(parameters: committee.parameters, clock: clock),
+      logger: logger,
+      peers: PeerTable(
+        parameters: committee.parameters, clock: clock, randomness: randomness,
+        here: configuration.topology,
+        hedges: HedgeBudget(
+          hedgesPerThousand: configuration.hedgesPerThousand,
+          burstMax: configuration.hedgeBurstMax)),
       metadataCache: ContentCache(byteCountMax: configuration.metadataCacheByteCountMax),
       quiltIndexCache: ContentCache(byteCountMax: configuration.quiltIndexCacheByteCountMax))
     uploads = UploadTasks(tailCountMax: configuration.tailCountMax)

@@ -2,7 +2,7 @@
 //
 // The limits of a client, each with the reason for its number.
 
-import Cluster
+package import Cluster
 
 package struct BlobClientConfiguration: Sendable {
   /// How long one request to a node may take.
@@ -18,10 +18,22 @@ package struct BlobClientConfiguration: Sendable {
   package var requestsInFlightMax = 64
   /// The size at which requests and expected answers are cut.
   package var batchByteCountTarget = NodeMessageLimits.batchByteCountTarget
-  /// A node is given this long before its work is also given to others...
-  package var hedgeDelayMin = Duration.milliseconds(50)
-  /// ... and this long while it has never answered.
+  /// Where this client stands; near nodes are asked rather than far ones. What is not said counts as
+  /// near to all.
+  package var topology = Topology()
+  /// A node is given as long as all but a few of its answers take, at least this long (a shorter time
+  /// says nothing about it), before others are asked for the same...
+  package var hedgeDelayMin = Duration.milliseconds(5)
+  /// ... and this long while too little is known.
   package var hedgeDelayInitial = Duration.seconds(1)
+  /// Requests that may be sent because others are late, of a thousand others: 2.5 %, for some 2 % that
+  /// are late.
+  package var hedgesPerThousand = 25
+  /// Of these at once: enough for a node that hangs in the first reads of a process, and for one row
+  /// that a small cluster has to put together.
+  package var hedgeBurstMax = 10
+  /// How soon a read that the budget did not suffice for looks again.
+  package var hedgeRetryDelay = Duration.milliseconds(50)
   /// How often nodes that failed in passing are tried again when without them nothing is left.
   package var retryCountMax = 2
   package var retryDelayMin = Duration.milliseconds(100)

@@ -23,6 +23,8 @@ package struct ReadReport: Sendable, Equatable {
   /// Payload of the answers: symbols, and paths where they were asked for.
   package var byteCount = 0
   package var requestCount = 0
+  /// Of these, sent because another one was late.
+  package var hedgeCount = 0
   /// Symbols that came from another sliver than their own row's.
   package var degradedSymbolCount = 0
   /// Whether the read went through a spool file.
@@ -68,9 +70,14 @@ struct BlobReader: Sendable {
     return first..<(isWhole && check != .skip ? (end + k2 - 1) / k2 * k2 : end)
   }
 
-  private func checkPaddingRows() async throws(BlobClientError) {
+  /// Rows of which the blob has nothing.
+  private var paddingRows: Range<Int> {
     let rowByteCount = UInt64(k2 * s)
-    let firstRow = Int((metadata.blobByteCount + rowByteCount - 1) / rowByteCount)
+    return Int((metadata.blobByteCount + rowByteCount - 1) / rowByteCount)..<k1
+  }
+
+  private func checkPaddingRows() async throws(BlobClientError) {
+    let firstRow = paddingRows.lowerBound
     let (k1, k2, s, metadata) = (k1, k2, s, metadata)
     guard firstRow < k1 else { return }
     let areZero = await services.compute.run {
@@ -142,7 +149,8 @@ struct BlobReader: Sendable {
     let wanted = WantedCells(cells: cells, columnCount: k2)
     do {
       let fetch = try await state.fetch(
-        wanted, into: block, lines, acceptsInconsistency: check == .skip)
+        wanted, into: block, lines, acceptsInconsistency: check == .skip,
+        zeroRows: isWhole && check != .skip ? paddingRows : 0..<0)
       let unchecked = wanted.sortedRows.filter { row in
         wanted[row] == RangeSet(0..<k2) && !fetch.verifiedRows.contains(row)
       }

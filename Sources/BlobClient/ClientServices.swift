@@ -47,10 +47,11 @@ struct ClientServices: Sendable {
     return .nanoseconds(half + Int64(randomness.number(below: Int(half) + 1)))
   }
 
-  /// How long to wait for a node before its work is given to others as well.
-  func hedgeDelay(for node: NodeID) -> Duration {
+  /// How long to wait for an answer of so many bytes before others are asked as well.
+  func hedgeDelay(for node: NodeID, byteCount: Int) -> Duration {
     peers.hedgeDelay(
-      for: node, min: configuration.hedgeDelayMin, initial: configuration.hedgeDelayInitial)
+      for: node, byteCount: byteCount, min: configuration.hedgeDelayMin,
+      initial: configuration.hedgeDelayInitial)
   }
 
   /// Runs the jobs of all phases on Compute.

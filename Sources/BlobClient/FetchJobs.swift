@@ -35,12 +35,15 @@ struct LineSymbols: Sendable {
 enum FetchJob: Sendable {
   case symbols(ProvenRun)
   case line(LineSymbols)
+  case rows(RowsFromSpares)
 }
 
 enum FetchResult: Sendable {
   case symbols(ProvenRun, isValid: [Bool])
   /// The source symbols of the line, and whether they have the root committed to.
   case line(LineSymbols, bytes: [UInt8], matches: Bool)
+  /// By row; nil if they do not have their roots.
+  case rows([Int: [UInt8]]?)
 }
 
 /// What is at hand of a line that is fetched as a whole.

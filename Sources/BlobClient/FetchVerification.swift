@@ -19,6 +19,7 @@ extension FetchJob {
       case .symbols(let proven):
         results.append(.symbols(proven, isValid: proven.validity(metadata)))
       case .line(let line): lines.append(line)
+      case .rows(let rows): results.append(.rows(rows.decoded(metadata)))
       }
     }
     let slivers = slivers(of: lines, metadata)

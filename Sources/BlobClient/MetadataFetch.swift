@@ -17,7 +17,7 @@ struct MetadataFetch: Sendable {
 
   private enum Event: Sendable {
     case answered(NodeID, Result<NodeResponse, TransportError>)
-    case late
+    case late(NodeID)
     case dropped
   }
 
@@ -45,29 +45,38 @@ struct MetadataFetch: Sendable {
   private func askAround(_ blob: BlobID, _ notes: inout FetchNotes)
     async -> (metadata: VerifiedBlobMetadata?, mayPass: Bool)
   {
-    let members = services.committee.members
-    var waiting = services.peers.ordered(
-      members, rotation: services.randomness.number(below: members.count))[...]
+    var waiting = services.peers.ordered(services.committee.members)[...]
     return await withTaskGroup(
       of: Event.self, returning: (metadata: VerifiedBlobMetadata?, mayPass: Bool).self
     ) { group in
       defer { group.cancelAll() }
-      var inFlightCount = 0
-      var wanted = 1
+      var inFlight: Set<NodeID> = []
       var mayPass = false
+      /// How many to ask because nobody was asked yet, or one failed.
+      var wanted = 1
       while true {
-        while inFlightCount < wanted, let member = waiting.popFirst() {
-          inFlightCount += 1
-          ask(member.id, for: blob, in: &group)
+        while wanted > 0, let member = waiting.popFirst() {
+          wanted -= 1
+          inFlight.insert(member.id)
+          ask(member.id, for: blob, isHedge: false, in: &group)
         }
-        guard inFlightCount > 0, !Task.isCancelled, let event = await group.next() else {
+        guard !inFlight.isEmpty, !Task.isCancelled, let event = await group.next() else {
           return (nil, mayPass)
         }
         switch event {
         case .dropped: break
-        case .late: wanted = min(wanted + 1, Self.concurrencyMax)
+        case .late(let node):
+          guard inFlight.contains(node), inFlight.count < Self.concurrencyMax, !waiting.isEmpty
+          else { break }
+          guard services.peers.takeHedges(1), let member = waiting.popFirst() else {
+            timer(services.configuration.hedgeRetryDelay, for: node, in: &group)
+            break
+          }
+          inFlight.insert(member.id)
+          ask(member.id, for: blob, isHedge: true, in: &group)
         case .answered(let node, let result):
-          inFlightCount -= 1
+          inFlight.remove(node)
+          wanted += 1
           switch result {
           case .success(.metadata(blob, let metadata)):
             if let verified = await verified(metadata, of: blob) { return (verified, false) }
@@ -88,18 +97,29 @@ struct MetadataFetch: Sendable {
     }
   }
 
-  private func ask(_ node: NodeID, for blob: BlobID, in group: inout TaskGroup<Event>) {
+  private func ask(
+    _ node: NodeID, for blob: BlobID, isHedge: Bool, in group: inout TaskGroup<Event>
+  ) {
     let services = services
-    let now = services.clock.now
-    let hedge = now + services.hedgeDelay(for: node)
+    let byteCount = services.parameters.shardCount * MemoryLayout<SliverPairHashes>.stride
+    let deadline = services.clock.now + services.configuration.requestDeadline
     group.addTask {
       .answered(
         node,
         await services.peers.send(
-          .metadata(blob), for: .metadata, to: node,
-          deadline: now + services.configuration.requestDeadline, over: services.transport))
+          .metadata(blob), for: .metadata, to: node, deadline: deadline,
+          over: services.transport,
+          as: isHedge ? .hedge(byteCount: byteCount) : .read(byteCount: byteCount)))
     }
-    group.addTask { await services.sleeps(until: hedge) ? .late : .dropped }
+    timer(services.hedgeDelay(for: node, byteCount: byteCount), for: node, in: &group)
+  }
+
+  private func timer(
+    _ delay: Duration, for node: NodeID, in group: inout TaskGroup<Event>
+  ) {
+    let services = services
+    let end = services.clock.now + delay
+    group.addTask { await services.sleeps(until: end) ? .late(node) : .dropped }
   }
 
   private func verified(_ metadata: BlobMetadata, of blob: BlobID) async -> VerifiedBlobMetadata? {

@@ -25,12 +25,13 @@ struct ReadState: Sendable {
   /// Fetches and verifies the wanted cells, all of which lie in the block.
   mutating func fetch(
     _ wanted: WantedCells, into block: CellBlock, _ lines: ReadPlanner.Lines,
-    acceptsInconsistency: Bool = false
+    acceptsInconsistency: Bool = false, zeroRows: Range<Int> = 0..<0
   ) async throws(FetchFailure) -> RegionFetch {
     var fetch = RegionFetch(
       wanted: wanted, block: block, metadata: metadata, lineKinds: lines,
       acceptsInconsistency: acceptsInconsistency,
-      runByteCountMax: services.configuration.batchByteCountTarget, health: health)
+      runByteCountMax: services.configuration.batchByteCountTarget, zeroRows: zeroRows,
+      health: health)
     let fetcher = RegionFetcher(metadata: metadata, services: services)
     let result: Result<Void, FetchFailure>
     do {
@@ -43,6 +44,7 @@ struct ReadState: Sendable {
     report.degradedSymbolCount += fetch.degradedSymbolCount
     notes.add(fetch.notes)
     report.requestCount += fetch.requestCount
+    report.hedgeCount += fetch.hedgeCount
     try result.get()
     return fetch
   }

@@ -6,7 +6,8 @@
 //
 // Invariants: a cell enters the block only after it was verified, by the root of a line or by its
 // own path. Each plan after the first is caused by a sliver or a node that left the set of sources,
-// or by a line that needs proofs now; both happen a bounded number of times, so a fetch ends.
+// or by a line that needs proofs now; both happen a bounded number of times, so a fetch ends. What is
+// only late is not planned again but hedged (RegionFetch+Hedging.swift).
 
 import Cluster
 import RedStuff
@@ -28,6 +29,8 @@ struct RegionFetch: Sendable {
     let id: Int
     let run: SymbolRun
     let node: NodeID
+    let isHedge: Bool
+    /// Late; it may still come.
     var isSlow = false
   }
 
@@ -37,6 +40,8 @@ struct RegionFetch: Sendable {
   /// Whether lines are delivered that decode from proven symbols to other bytes than committed to.
   let acceptsInconsistency: Bool
   let runByteCountMax: Int
+  /// Rows of the matrix that are known to hold nothing but zeros, and are not wanted.
+  let zeroRows: Range<Int>
 
   var health: SourceHealth
   private(set) var block: CellBlock
@@ -45,24 +50,29 @@ struct RegionFetch: Sendable {
   private(set) var isInconsistent = false
   private(set) var byteCount = 0
   var requestCount = 0
+  var hedgeCount = 0
   /// Wanted cells that did not come from their own row's sliver.
   private(set) var degradedSymbolCount = 0
   /// Shards that lied since the last look.
   var newLiars: [SliverPairIndex] = []
   var notes = FetchNotes()
 
-  private var wanted: WantedCells
-  private var lines: [MatrixLine: LineProgress] = [:]
-  private var flights: [Int: Flight] = [:]
+  private(set) var wanted: WantedCells
+  private(set) var lines: [MatrixLine: LineProgress] = [:]
+  private(set) var flights: [Int: Flight] = [:]
   /// Runs with paths whose symbols are being verified.
   private var verifying: [Int: SymbolRun] = [:]
   private var nextFlight = 0
-  private var needsPlan = true
+  private var needsPlan = true { didSet { if needsPlan { hedgeIsDue = true } } }
+  /// Something has become late, or is not coming that was to replace it.
+  var hedgeIsDue = false
+  /// Rows beyond those of the blob, asked for instead of late ones.
+  var spares = SpareRows()
 
   init(
     wanted: WantedCells, block: CellBlock, metadata: VerifiedBlobMetadata,
     lineKinds: ReadPlanner.Lines, acceptsInconsistency: Bool, runByteCountMax: Int,
-    health: SourceHealth
+    zeroRows: Range<Int> = 0..<0, health: SourceHealth
   ) {
     self.wanted = wanted
     self.block = block
@@ -70,60 +80,70 @@ struct RegionFetch: Sendable {
     self.lineKinds = lineKinds
     self.acceptsInconsistency = acceptsInconsistency
     self.runByteCountMax = runByteCountMax
+    self.zeroRows = zeroRows
     self.health = health
     planner = ReadPlanner(
       parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
+    spares.areUsable = needsWholeMatrix
   }
 
-  private var symbolByteCount: Int { planner.symbolByteCount }
+  var symbolByteCount: Int { planner.symbolByteCount }
 
   // MARK: Planning
 
   mutating func next() -> Decision {
     guard !wanted.isEmpty else {
-      if flights.values.contains(where: \.isSlow) { sometimes(.hedgeWon) }
+      let late = Set(flights.values.filter(\.isSlow).map(\.node))
+      if !late.isEmpty { sometimes(.hedgeWon) }
+      for node in late { health.wentWithout(node) }
       return .done
     }
     guard needsPlan else { return .wait }
     needsPlan = false
-    for includingSlow in [false, true] {
-      let uncovered = uncovered(includingSlow: includingSlow)
-      guard !uncovered.isEmpty else { return .wait }
-      let sources = includingSlow ? health.answering : health.prompt
-      if let plan = planner.plan(
-        uncovered, from: sources, lines: lineKinds, held: held(includingSlow: includingSlow))
-      {
-        return .send(launch(plan))
+    let uncovered = uncovered(includingSlow: true)
+    guard !uncovered.isEmpty else { return .wait }
+    let held = held(includingSlow: true)
+    for sources in [health.prompt, health.answering] {
+      if let plan = planner.plan(uncovered, from: sources, lines: lineKinds, held: held) {
+        return .send(launch(plan, isHedge: false))
       }
     }
     return .exhausted
   }
 
   /// What nothing under way will yield.
-  private func uncovered(includingSlow: Bool) -> WantedCells {
+  func uncovered(includingSlow: Bool) -> WantedCells {
     var uncovered = wanted
-    let held = held(includingSlow: includingSlow)
-    var own: [MatrixLine: Int] = [:]
-    for (line, progress) in lines { own[line] = progress.ownByteCount / symbolByteCount }
     for flight in flights.values where includingSlow || !flight.isSlow {
-      switch flight.run.purpose {
-      case .whole: own[flight.run.line, default: 0] += flight.run.symbols.count
-      case .cells: uncovered.remove(cellsOf: flight.run)
-      case .crossing, .proof: break
-      }
+      if flight.run.purpose == .cells { uncovered.remove(cellsOf: flight.run) }
     }
     for run in verifying.values where run.purpose == .cells { uncovered.remove(cellsOf: run) }
-    for (line, progress) in lines {
-      let count = planner.parameters.symbolCount(inSliverOf: line.axis)
-      if progress.isVerifying || own[line] == count || held[line]?.count ?? 0 >= count {
-        uncovered.remove(line)
-      }
+    for line in promisedLines(includingSlow: includingSlow) { uncovered.remove(line) }
+    if !uncovered.isEmpty, spares.isActive, spareShortage(includingSlow: includingSlow) <= 0 {
+      return WantedCells()
     }
     return uncovered
   }
 
+  /// Lines that will be whole when all has come that is on its way.
+  func promisedLines(includingSlow: Bool) -> [MatrixLine] {
+    let held = held(includingSlow: includingSlow)
+    var own: [MatrixLine: Int] = [:]
+    for (line, progress) in lines { own[line] = progress.ownByteCount / symbolByteCount }
+    for flight in flights.values where includingSlow || !flight.isSlow {
+      if flight.run.purpose == .whole {
+        own[flight.run.line, default: 0] += flight.run.symbols.count
+      }
+    }
+    return lines.compactMap { line, progress in
+      let count = planner.parameters.symbolCount(inSliverOf: line.axis)
+      return progress.isVerifying || own[line] == count || held[line]?.count ?? 0 >= count
+        ? line : nil
+    }
+  }
+
   /// For lines being assembled: the positions at hand or on their way.
-  private func held(includingSlow: Bool) -> [MatrixLine: Set<Int>] {
+  func held(includingSlow: Bool) -> [MatrixLine: Set<Int>] {
     var held: [MatrixLine: Set<Int>] = [:]
     for (line, progress) in lines where !progress.symbols.isEmpty {
       held[line] = Set(progress.symbols.keys)
@@ -140,7 +160,7 @@ struct RegionFetch: Sendable {
     return held
   }
 
-  private mutating func launch(_ plan: ReadPlan) -> [Flight] {
+  mutating func launch(_ plan: ReadPlan, isHedge: Bool) -> [Flight] {
     for step in plan.steps {
       switch step {
       case .symbols: break
@@ -153,12 +173,16 @@ struct RegionFetch: Sendable {
       planner: planner, byteCountMax: runByteCountMax, proving: proving)
     return runs.map { run in
       let flight = Flight(
-        id: nextFlight, run: run, node: health.placement.node(keeping: run.line))
+        id: nextFlight, run: run, node: health.placement.node(keeping: run.line),
+        isHedge: isHedge)
       nextFlight += 1
       flights[flight.id] = flight
       return flight
     }
   }
+
+  /// Looks again for sources of what nothing under way will yield.
+  mutating func replan() { needsPlan = true }
 
   // MARK: What became of requests
 
@@ -170,12 +194,12 @@ struct RegionFetch: Sendable {
     needsPlan = true
   }
 
-  /// The node takes long: others are asked too, and whoever comes first is taken.
-  mutating func late(_ node: NodeID) {
-    for id in flights.keys where flights[id]?.node == node { flights[id]?.isSlow = true }
-    health.slow(node)
-    needsPlan = true
-    sometimes(.readHedged)
+  /// The node takes long over these.
+  mutating func late(_ ids: [Int]) {
+    for id in ids where flights[id] != nil {
+      flights[id]?.isSlow = true
+      hedgeIsDue = true
+    }
   }
 
   /// Before another try of what failed in passing.
@@ -268,6 +292,9 @@ struct RegionFetch: Sendable {
     case .symbols(let proven, let isValid): return verified(proven, isValid)
     case .line(let symbols, let bytes, let matches):
       verified(symbols, bytes, matches)
+      return rowsFromSpares()
+    case .rows(let rows):
+      replaced(rows)
       return []
     }
   }
@@ -337,6 +364,7 @@ struct RegionFetch: Sendable {
       sometimes(line.axis == .primary ? .rowFromSymbols : .columnFromSymbols)
     }
     lines[line] = nil
+    if isSpare(line) { return spares.keep(bytes, of: line.index) }
     guard line.axis == .primary else {
       for row in wanted.sortedRows where wanted.contains(row: row, column: line.index) {
         let start = row * symbolByteCount
@@ -344,15 +372,18 @@ struct RegionFetch: Sendable {
       }
       return
     }
-    // Also over cells that columns gave before: what passes for a verified row must be one.
+    deliver(row: line.index, bytes, isOwn: symbols.isOwn)
+  }
+
+  /// A row that has its root. Also over cells that columns gave before: what passes for a verified
+  /// row must be one.
+  mutating func deliver(row: Int, _ bytes: [UInt8], isOwn: Bool) {
     let columns = block.columns.clamped(to: 0..<planner.parameters.secondarySourceCount)
     block.write(
       bytes[columns.lowerBound * symbolByteCount..<columns.upperBound * symbolByteCount],
-      row: line.index, column: columns.lowerBound)
-    if !symbols.isOwn {
-      degradedSymbolCount += wanted[line.index].ranges.reduce(0) { $0 + $1.count }
-    }
-    verifiedRows.insert(line.index)
-    wanted.remove(row: line.index)
+      row: row, column: columns.lowerBound)
+    if !isOwn { degradedSymbolCount += wanted[row].ranges.reduce(0) { $0 + $1.count } }
+    verifiedRows.insert(row)
+    wanted.remove(row: row)
   }
 }

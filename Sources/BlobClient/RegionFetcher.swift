@@ -24,21 +24,10 @@ struct RegionFetcher: Sendable {
     case late(request: Int)
     case verified([FetchResult])
     case rested
+    /// Time to look whether the budget allows a hedge now.
+    case budgetDue
     /// A timer that nobody needs any more.
     case dropped
-  }
-
-  private struct Batch: Sendable {
-    let node: NodeID
-    let flights: [RegionFetch.Flight]
-    let purpose: TrafficPurpose
-
-    init(node: NodeID, flights: [RegionFetch.Flight], lines: ReadPlanner.Lines) {
-      self.node = node
-      self.flights = flights
-      let isDegraded = flights.contains { $0.run.standsIn(forLines: lines) }
-      purpose = isDegraded ? .degradedRead : .read
-    }
   }
 
   /// When it returns, the fetch's block is complete.
@@ -50,7 +39,7 @@ struct RegionFetcher: Sendable {
       while true {
         switch fetch.next() {
         case .done: return .success(())
-        case .send(let flights): run.queue += batches(of: flights, fetch.lineKinds)
+        case .send(let flights): run.queue += batches(of: flights, fetch)
         case .wait: break
         case .exhausted:
           guard !run.isResting else { break }
@@ -62,6 +51,7 @@ struct RegionFetcher: Sendable {
           run.isResting = true
           rest(retry: run.retryCount, in: &group)
         }
+        hedge(&run, &fetch, in: &group)
         send(&run, in: &group)
         fetch.requestCount = run.requestCount
         guard let event = await group.next() else { return .failure(.exhausted) }
@@ -80,12 +70,14 @@ struct RegionFetcher: Sendable {
 
   /// Requests of one run.
   private struct Run {
-    var queue: [Batch] = []
-    var inFlight: [Int: Batch] = [:]
+    var queue: [FetchBatch] = []
+    var inFlight: [Int: FetchBatch] = [:]
     var requestCount = 0
     var retryCount = 0
     /// Waiting before another try of what failed in passing.
     var isResting = false
+    /// Waiting for the budget of hedges.
+    var awaitsBudget = false
   }
 
   private func handle(_ event: Event, _ run: inout Run, _ fetch: inout RegionFetch) -> [FetchJob] {
@@ -94,7 +86,11 @@ struct RegionFetcher: Sendable {
       guard let batch = run.inFlight.removeValue(forKey: request) else { return [] }
       return answered(batch, result, &fetch)
     case .late(let request):
-      if let batch = run.inFlight[request] { fetch.late(batch.node) }
+      if let batch = run.inFlight[request] { fetch.late(batch.flights.map(\.id)) }
+      return []
+    case .budgetDue:
+      run.awaitsBudget = false
+      fetch.hedgeIsDue = true
       return []
     case .verified(let results):
       return results.flatMap { fetch.verified($0) }
@@ -108,7 +104,7 @@ struct RegionFetcher: Sendable {
   }
 
   private func answered(
-    _ batch: Batch, _ result: Result<NodeResponse, TransportError>, _ fetch: inout RegionFetch
+    _ batch: FetchBatch, _ result: Result<NodeResponse, TransportError>, _ fetch: inout RegionFetch
   ) -> [FetchJob] {
     let ids = batch.flights.map(\.id)
     switch result {
@@ -126,61 +122,65 @@ struct RegionFetcher: Sendable {
     return []
   }
 
-  /// One batch per node, cut at the limits of a message.
-  private func batches(of flights: [RegionFetch.Flight], _ lines: ReadPlanner.Lines) -> [Batch] {
-    let planner = ReadPlanner(
-      parameters: metadata.parameters, symbolByteCount: metadata.symbolByteCount)
-    var byNode: [NodeID: [RegionFetch.Flight]] = [:]
-    for flight in flights { byNode[flight.node, default: []].append(flight) }
-    var batches: [Batch] = []
-    for (node, flights) in byNode.sorted(by: { $0.key < $1.key }) {
-      var part: [RegionFetch.Flight] = []
-      var byteCount = 0
-      for flight in flights {
-        let expected =
-          flight.run.symbols.count
-          * (flight.run.wantsPaths ? planner.provenSymbolByteCount : planner.symbolByteCount)
-        if !part.isEmpty,
-          part.count >= NodeMessageLimits.batchItemCountMax
-            || byteCount + expected > services.configuration.batchByteCountTarget
-        {
-          batches.append(Batch(node: node, flights: part, lines: lines))
-          part = []
-          byteCount = 0
-        }
-        part.append(flight)
-        byteCount += expected
-      }
-      if !part.isEmpty { batches.append(Batch(node: node, flights: part, lines: lines)) }
+  private func batches(
+    of flights: [RegionFetch.Flight], _ fetch: RegionFetch
+  ) -> [FetchBatch] {
+    FetchBatch.batches(
+      of: flights, planner: fetch.planner, lines: fetch.lineKinds,
+      byteCountMax: services.configuration.batchByteCountTarget)
+  }
+
+  /// Asks others for what is late, as far as the budget goes. Hedges do not queue behind requests
+  /// that wait for their turn, or they would be late as well.
+  private func hedge(
+    _ run: inout Run, _ fetch: inout RegionFetch, in group: inout TaskGroup<Event>
+  ) {
+    let (now, most) = services.peers.hedgesAvailable
+    var hedge = fetch.hedge(requestCountMax: now, affordable: most)
+    if services.peers.takeHedges(hedge.requestCount) {
+      let batches = batches(of: fetch.launch(hedge), fetch)
+      fetch.hedgeCount += batches.count
+      for batch in batches { send(batch, &run, in: &group) }
+    } else {
+      // Another read was faster.
+      hedge.waitsForBudget = true
     }
-    return batches
+    guard hedge.waitsForBudget, !run.awaitsBudget else { return }
+    run.awaitsBudget = true
+    let services = services
+    let end = services.clock.now + services.configuration.hedgeRetryDelay
+    group.addTask { await services.sleeps(until: end) ? .budgetDue : .dropped }
   }
 
   private func send(_ run: inout Run, in group: inout TaskGroup<Event>) {
     let room = services.configuration.requestsInFlightMax - run.inFlight.count
-    for batch in run.queue.prefix(max(room, 0)) {
-      let id = run.requestCount
-      run.requestCount += 1
-      run.inFlight[id] = batch
-      let items = batch.flights.map { flight in
-        ReadItem(
-          blob: metadata.blobID, pair: flight.run.line.pair(shardCount: metadata.shardCount),
-          axis: flight.run.line.axis, symbols: flight.run.symbols,
-          wantsPaths: flight.run.wantsPaths)
-      }
-      let services = services
-      let now = services.clock.now
-      let hedge = now + services.hedgeDelay(for: batch.node)
-      group.addTask {
-        .answered(
-          request: id,
-          await services.peers.send(
-            .readBatch(items), for: batch.purpose, to: batch.node,
-            deadline: now + services.configuration.requestDeadline, over: services.transport))
-      }
-      group.addTask { await services.sleeps(until: hedge) ? .late(request: id) : .dropped }
+    let sent = run.queue.prefix(max(room, 0))
+    run.queue.removeFirst(sent.count)
+    for batch in sent { send(batch, &run, in: &group) }
+  }
+
+  private func send(_ batch: FetchBatch, _ run: inout Run, in group: inout TaskGroup<Event>) {
+    let id = run.requestCount
+    run.requestCount += 1
+    run.inFlight[id] = batch
+    let items = batch.flights.map { flight in
+      ReadItem(
+        blob: metadata.blobID, pair: flight.run.line.pair(shardCount: metadata.shardCount),
+        axis: flight.run.line.axis, symbols: flight.run.symbols,
+        wantsPaths: flight.run.wantsPaths)
     }
-    run.queue.removeFirst(min(max(room, 0), run.queue.count))
+    let services = services
+    let now = services.clock.now
+    let hedge = now + services.hedgeDelay(for: batch.node, byteCount: batch.byteCount)
+    group.addTask {
+      .answered(
+        request: id,
+        await services.peers.send(
+          .readBatch(items), for: batch.purpose, to: batch.node,
+          deadline: now + services.configuration.requestDeadline, over: services.transport,
+          as: batch.request))
+    }
+    group.addTask { await services.sleeps(until: hedge) ? .late(request: id) : .dropped }
   }
 
   private func verify(_ jobs: [FetchJob], in group: inout TaskGroup<Event>) {

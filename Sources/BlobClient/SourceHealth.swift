@@ -45,6 +45,8 @@ struct SourceHealth: Sendable {
   private(set) var answering: SliverSources
   private(set) var prompt: SliverSources
   private(set) var hasFailures = false
+  /// How often a fetch ended without waiting for what a node had been asked.
+  private var lateCounts: [NodeID: Int] = [:]
   let placement: BlobPlacement
 
   init(placement: BlobPlacement, parameters: EncodingParameters, ranks: [NodeID: PeerRank]) {
@@ -89,8 +91,15 @@ struct SourceHealth: Sendable {
     }
   }
 
-  /// A node takes long, or is suspected.
-  mutating func slow(_ node: NodeID) {
+  /// A fetch ended before the node had answered, long after it was asked. That happens to all now and
+  /// then; to one and the same in the next window again, it does not.
+  mutating func wentWithout(_ node: NodeID) {
+    lateCounts[node, default: 0] += 1
+    if lateCounts[node] == 2 { slow(node) }
+  }
+
+  /// A node takes long always, or is suspected.
+  private mutating func slow(_ node: NodeID) {
     for pair in placement.pairs(on: node) { prompt.exclude(pair) }
   }
 

@@ -75,8 +75,7 @@ struct Upload: Sendable {
   /// Nodes that are well first: they make the quorum.
   private func order() -> [Int] {
     let members = (0..<initialState.nodeCount).map { initialState.member($0) }
-    let ranked = services.peers.ordered(
-      members, rotation: services.randomness.number(below: max(members.count, 1)))
+    let ranked = services.peers.ordered(members)
     let positions = Dictionary(
       uniqueKeysWithValues: members.enumerated().map { ($0.element.id, $0.offset) })
     return ranked.compactMap { positions[$0.id] }
@@ -108,9 +107,10 @@ struct Upload: Sendable {
       let node = run.ready.removeFirst()
       guard let request = run.state.request(for: node) else { continue }
       run.inFlightCount += 1
-      run.byteCount += request.slivers.reduce(0) {
+      let byteCount = request.slivers.reduce(0) {
         $0 + encoded.metadata.sliverByteCount($1.axis)
       }
+      run.byteCount += byteCount
       let registration = run.state.registration
       let id = run.state.member(node).id
       let (services, source) = (services, encoded)
@@ -126,7 +126,7 @@ struct Upload: Sendable {
           await services.peers.send(
             .storeBatch([entry]), for: .write, to: id,
             deadline: services.clock.now + services.configuration.requestDeadline,
-            over: services.transport))
+            over: services.transport, as: .store(byteCount: byteCount)))
       }
     }
   }

@@ -9,6 +9,8 @@ package struct ByteBudget: Sendable {
   package var byteRate: Int? {
     didSet { tokens = min(tokens, capacity) }
   }
+  /// Of `RepairPace.shareMax`: what may be used of the rate now.
+  package var share = RepairPace.shareMax
   private var tokens: Double = 0
   private var filledAt: Instant?
 
@@ -16,6 +18,10 @@ package struct ByteBudget: Sendable {
 
   /// One second's worth: bursts stay that short.
   private var capacity: Double { Double(byteRate ?? 0) }
+
+  private func currentRate(_ byteRate: Int) -> Double {
+    Double(byteRate) * Double(share) / Double(RepairPace.shareMax)
+  }
 
   /// Spends bytes, into debt if it must: one batch may be larger than a second's worth. The wait
   /// comes before the next.
@@ -29,7 +35,7 @@ package struct ByteBudget: Sendable {
     fill(at: now)
     guard let byteRate, tokens < 0 else { return .zero }
     guard byteRate > 0 else { return .seconds(60) }
-    let seconds = min(-tokens / Double(byteRate), 60)
+    let seconds = min(-tokens / currentRate(byteRate), 60)
     return .nanoseconds(Int64(seconds * 1e9) + 1)
   }
 
@@ -37,6 +43,6 @@ package struct ByteBudget: Sendable {
     defer { filledAt = now }
     guard let byteRate, let filledAt, now > filledAt else { return }
     let seconds = Double((now - filledAt).wholeNanoseconds) / 1e9
-    tokens = min(tokens + seconds * Double(byteRate), capacity)
+    tokens = min(tokens + seconds * currentRate(byteRate), capacity)
   }
 }

@@ -68,6 +68,11 @@ package struct WantedCells: Equatable, Sendable {
 
   package var sortedRows: [Int] { rows.keys.sorted() }
 
+  var isOneCell: Bool {
+    guard rows.count == 1, let ranges = rows.first?.value.ranges else { return false }
+    return ranges.count == 1 && ranges[0].count == 1
+  }
+
   package subscript(row: Int) -> RangeSet<Int> { rows[row] ?? RangeSet() }
 
   package func contains(row: Int, column: Int) -> Bool { rows[row]?.contains(column) ?? false }

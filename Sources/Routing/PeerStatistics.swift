@@ -18,6 +18,35 @@ package struct PeerStatistics: Sendable {
   static let slownessFactor: Int64 = 4
   /// Below this, latency differences say nothing.
   static let latencyFloorNanoseconds: Int64 = 5_000_000
+  /// One answer counts as at most this many times what is usual: a node in a hundred of whose
+  /// answers one takes long is not a slow node.
+  static let outlierFactor: Int64 = 4
+  /// Thousandths of the answers that may take longer than a hedge waits. One in a hundred that really
+  /// is slow and as many that are not: less than the budget of hedges allows.
+  package static let lateRequestsPerThousand = 20
+  /// Answers of a node from which on its own record says when it is late...
+  package static let ownSampleCountMin = 64
+  /// ... and answers of all nodes from which on theirs does.
+  package static let sampleCountMin = 32
+  /// A node that is given up as late so often in a row, without an answer between, has failed.
+  package static let givenUpCountMax = 3
+
+  /// What is asked of a node, and how much moves for it.
+  package enum Request: Sendable, Hashable {
+    case read(byteCount: Int)
+    /// A read that another node has been asked for already, and takes long over.
+    case hedge(byteCount: Int)
+    /// Takes what a drive and the registry take, so it does not tell how long a read may.
+    case store(byteCount: Int)
+
+    var byteCount: Int {
+      switch self {
+      case .read(let count), .hedge(let count), .store(let count): count
+      }
+    }
+
+    var isRead: Bool { if case .store = self { false } else { true } }
+  }
 
   /// How a request ended, as far as it says something about the node.
   package enum Outcome: Sendable {
@@ -25,18 +54,27 @@ package struct PeerStatistics: Sendable {
     /// No answer, or one that was a lie.
     case failed
     /// We lost interest first.
-    case abandoned
+    case abandoned(after: Duration)
   }
 
   private struct Peer {
-    /// Exponentially smoothed with weight 1/8, as TCP does; nil before the first answer.
+    /// Exponentially smoothed with weight 1/8, as TCP does; nil before the first answer. As if all
+    /// answers were small.
     var latencyNanoseconds: Int64?
+    /// Half of the small answers to reads take longer.
+    var smallMedian: Int64?
+    /// Of reads, as if all answers were small.
+    var record = LatencyRecord()
     var consecutiveFailureCount = 0
     var inFlightCount = 0
     var suspectedUntil: Instant?
+    var givenUpCount = 0
+    var lastGivenUp: Instant?
   }
 
   private var peers: [NodeID: Peer] = [:]
+  private var everyone = LatencyRecord()
+  private var sizes = AnswerSizes()
 
   package init() {}
 
@@ -45,21 +83,65 @@ package struct PeerStatistics: Sendable {
   }
 
   /// Ends what `began` started.
-  package mutating func ended(_ node: NodeID, _ outcome: Outcome, at now: Instant) {
+  package mutating func ended(
+    _ node: NodeID, _ request: Request, _ outcome: Outcome, at now: Instant
+  ) {
     var peer = peers[node] ?? Peer()
     peer.inFlightCount = max(peer.inFlightCount - 1, 0)
     switch outcome {
     case .answered(let latency):
-      let sample = max(latency.wholeNanoseconds, 0)
-      peer.latencyNanoseconds = peer.latencyNanoseconds.map { $0 + (sample - $0) / 8 } ?? sample
       peer.consecutiveFailureCount = 0
       peer.suspectedUntil = nil
+      peer.givenUpCount = 0
+      note(latency, request, &peer)
     case .failed:
       Self.suspect(&peer, at: now)
-    case .abandoned:
-      break
+    case .abandoned(let age):
+      if request.isRead { gaveUp(after: age, request, &peer, at: now) }
     }
     peers[node] = peer
+  }
+
+  private mutating func note(_ latency: Duration, _ request: Request, _ peer: inout Peer) {
+    let sample = sizes.normalised(
+      max(latency.wholeNanoseconds, 0), byteCount: request.byteCount)
+    if let usual = peer.latencyNanoseconds {
+      let limit = max(usual, Self.latencyFloorNanoseconds) * Self.outlierFactor
+      peer.latencyNanoseconds = usual + (min(sample, limit) - usual) / 8
+    } else {
+      peer.latencyNanoseconds = sample
+    }
+    guard request.isRead else { return }
+    peer.record.insert(nanoseconds: sample)
+    everyone.insert(nanoseconds: sample)
+    if request.byteCount <= AnswerSizes.smallByteCountMax {
+      let median = peer.smallMedian ?? sample
+      let step = median / 16 + 1
+      peer.smallMedian = sample > median ? median + step : max(median - step, 0)
+    } else if request.byteCount >= AnswerSizes.largeByteCountMin, let median = peer.smallMedian {
+      sizes.learn(sample, smallMedian: median)
+    }
+  }
+
+  /// A request that was late, and then not needed any more, took at least as long as it was waited
+  /// for. If only answers counted, what is late would vanish from the record, and the next would be
+  /// called late sooner and sooner.
+  private mutating func gaveUp(
+    after age: Duration, _ request: Request, _ peer: inout Peer, at now: Instant
+  ) {
+    let sample = sizes.normalised(max(age.wholeNanoseconds, 0), byteCount: request.byteCount)
+    let isLate =
+      usualMaxNanoseconds(of: peer).map { sample > $0 } ?? (age >= Self.suspicionMin)
+    guard isLate else { return }
+    peer.record.insert(nanoseconds: sample)
+    everyone.insert(nanoseconds: sample)
+    // Of requests that waited together one counts.
+    if let last = peer.lastGivenUp, now - last < age { return }
+    peer.lastGivenUp = now
+    peer.givenUpCount += 1
+    guard peer.givenUpCount >= Self.givenUpCountMax else { return }
+    peer.givenUpCount = 0
+    Self.suspect(&peer, at: now)
   }
 
   /// The node answered, and lied or did not have what it should have.
@@ -79,6 +161,7 @@ package struct PeerStatistics: Sendable {
     return now < until
   }
 
+  /// Of a small answer.
   package func smoothedLatency(of node: NodeID) -> Duration? {
     peers[node]?.latencyNanoseconds.map { .nanoseconds($0) }
   }
@@ -89,48 +172,49 @@ package struct PeerStatistics: Sendable {
     peers[node]?.consecutiveFailureCount ?? 0
   }
 
-  /// How long to wait for a node before its work is given to others as well.
-  package func hedgeDelay(for node: NodeID, min shortest: Duration, initial: Duration) -> Duration {
-    guard let latency = smoothedLatency(of: node) else { return initial }
-    return max(latency * 3, shortest)
+  // MARK: Lateness
+
+  /// How long to wait for an answer of so many bytes before it counts as late.
+  package func hedgeDelay(
+    for node: NodeID, byteCount: Int, min shortest: Duration, initial: Duration
+  ) -> Duration {
+    guard let usual = usualMaxNanoseconds(of: peers[node] ?? Peer()) else {
+      return max(initial, shortest)
+    }
+    return max(.nanoseconds(sizes.scaled(usual, to: byteCount)), shortest)
   }
 
-  /// Whom to ask first: smaller is better. Suspected nodes come last, then slow ones, then busy
-  /// ones. Distances are for those who know the topology to fill in.
-  package func ranks(of nodes: [NodeID], at now: Instant) -> [PeerRank] {
+  /// What all but a few of its small answers keep to; nil while too little is known.
+  private func usualMaxNanoseconds(of peer: Peer) -> Int64? {
+    if peer.record.sampleCount >= Self.ownSampleCountMin {
+      return peer.record.nanoseconds(exceededBy: Self.lateRequestsPerThousand)
+    }
+    guard everyone.sampleCount >= Self.sampleCountMin else { return nil }
+    let others = everyone.nanoseconds(exceededBy: Self.lateRequestsPerThousand)
+    // A node far away is not late because the others are near.
+    return others.map { max($0, (peer.latencyNanoseconds ?? 0) * 2) }
+  }
+
+  // MARK: Ranks
+
+  /// Whom to ask first, by health, by the given distances, and then by when they will be done: what
+  /// an answer usually takes, for each request under way and the new one.
+  package func ranks(
+    of nodes: [(id: NodeID, distance: Int)], at now: Instant, randomness: any Randomness
+  ) -> [PeerRank] {
     let fastest = peers.values.compactMap(\.latencyNanoseconds).min() ?? 0
     let slowFrom = max(fastest, Self.latencyFloorNanoseconds)
-    return nodes.map { node in
-      let latency = peers[node]?.latencyNanoseconds ?? 0
+    var ranks = nodes.map { node in
+      let latency = peers[node.id]?.latencyNanoseconds ?? 0
       return PeerRank(
-        isSuspected: isSuspected(node, at: now),
-        isSlow: latency / Self.slownessFactor > slowFrom, inFlightCount: inFlightCount(of: node))
+        isSuspected: isSuspected(node.id, at: now),
+        isSlow: latency / Self.slownessFactor > slowFrom, distance: node.distance)
     }
-  }
-}
-
-package struct PeerRank: Hashable, Comparable, Sendable {
-  package var isSuspected: Bool
-  package var isSlow: Bool
-  /// Borders of failure domains on the way: 0 for the nearest, as in the same zone, then 1 for
-  /// another zone, 2 for another region. Only the order counts.
-  package var distance: Int
-  package var inFlightCount: Int
-
-  package init(
-    isSuspected: Bool = false, isSlow: Bool = false, distance: Int = 0, inFlightCount: Int = 0
-  ) {
-    self.isSuspected = isSuspected
-    self.isSlow = isSlow
-    self.distance = distance
-    self.inFlightCount = inFlightCount
-  }
-
-  /// Worth avoiding even where that costs decoding.
-  var demerit: Int { isSuspected ? 2 : isSlow ? 1 : 0 }
-
-  package static func < (left: PeerRank, right: PeerRank) -> Bool {
-    (left.demerit, left.distance, left.inFlightCount)
-      < (right.demerit, right.distance, right.inFlightCount)
+    let costs = nodes.map { node in
+      // Of a node that never answered the best is hoped, or that would remain so.
+      (peers[node.id]?.latencyNanoseconds ?? fastest) * Int64(inFlightCount(of: node.id) + 1)
+    }
+    PeerRank.drawTurns(of: &ranks, costs: costs, randomness: randomness)
+    return ranks
   }
 }

@@ -1,6 +1,7 @@
 // PeerTable.swift
 //
-// The one copy of what a process knows of its peers, shared by all that it asks them.
+// The one copy of what a process knows of its peers, shared by all that it asks them, and the one
+// budget of hedges.
 
 package import Cluster
 package import RedStuff
@@ -8,67 +9,100 @@ internal import Synchronization
 package import World
 
 package final class PeerTable: Sendable {
-  private let statistics = Mutex(PeerStatistics())
-  private let counted = Mutex(Traffic())
+  private struct State {
+    var statistics = PeerStatistics()
+    var hedges: HedgeBudget
+    var traffic = Traffic()
+  }
+
+  private let state: Mutex<State>
   private let codec: NodeMessageCodec
   private let clock: any Clock
+  private let randomness: any Randomness
+  /// Where the process stands; what is not said counts as near to all.
+  private let here: Topology
 
-  package init(parameters: EncodingParameters, clock: any Clock) {
+  package init(
+    parameters: EncodingParameters, clock: any Clock, randomness: any Randomness,
+    here: Topology = Topology(),
+    hedges: HedgeBudget = HedgeBudget(hedgesPerThousand: 0, burstMax: 0)
+  ) {
     codec = NodeMessageCodec(parameters: parameters)
     self.clock = clock
+    self.randomness = randomness
+    self.here = here
+    state = Mutex(State(hedges: hedges))
   }
 
   /// Since the process began.
-  package var traffic: Traffic { counted.withLock { $0 } }
+  package var traffic: Traffic { state.withLock { $0.traffic } }
 
   /// Sends one request, and remembers how that went and what it moved.
   package func send(
     _ request: NodeRequest, for purpose: TrafficPurpose, to node: NodeID, deadline: Instant,
-    over transport: any Transport
+    over transport: any Transport, as kind: PeerStatistics.Request = .read(byteCount: 0)
   ) async -> Result<NodeResponse, TransportError> {
     let deadline =
       PlantedBug.deadlineIgnored.isPlanted ? Instant(nanoseconds: .max) : deadline
-    statistics.withLock { $0.began(node) }
     let requestByteCount = codec.wireByteCount(of: request)
-    counted.withLock { $0.sent(requestByteCount, to: node, for: purpose) }
+    state.withLock {
+      $0.statistics.began(node)
+      if case .read = kind { $0.hedges.earn() }
+      $0.traffic.sent(requestByteCount, to: node, for: purpose)
+    }
     let start = clock.now
     do {
       let answer = try await transport.send(request, to: node, deadline: deadline)
       let answerByteCount = codec.wireByteCount(of: answer, to: request)
-      counted.withLock { $0.received(answerByteCount, from: node, for: purpose) }
-      ended(node, .answered(after: clock.now - start))
+      state.withLock { $0.traffic.received(answerByteCount, from: node, for: purpose) }
+      ended(node, kind, .answered(after: clock.now - start))
       return .success(answer)
     } catch {
-      ended(node, error == .cancelled ? .abandoned : .failed)
+      ended(node, kind, error == .cancelled ? .abandoned(after: clock.now - start) : .failed)
       return .failure(error)
     }
   }
 
-  private func ended(_ node: NodeID, _ outcome: PeerStatistics.Outcome) {
+  private func ended(
+    _ node: NodeID, _ kind: PeerStatistics.Request, _ outcome: PeerStatistics.Outcome
+  ) {
     let now = clock.now
-    statistics.withLock { $0.ended(node, outcome, at: now) }
+    state.withLock { $0.statistics.ended(node, kind, outcome, at: now) }
   }
 
   package func distrust(_ node: NodeID) {
     let now = clock.now
-    statistics.withLock { $0.distrust(node, at: now) }
+    state.withLock { $0.statistics.distrust(node, at: now) }
   }
 
+  // MARK: Hedges
+
+  /// How long to wait for an answer of so many bytes before it counts as late.
   package func hedgeDelay(
-    for node: NodeID, min shortest: Duration, initial: Duration
+    for node: NodeID, byteCount: Int, min shortest: Duration, initial: Duration
   ) -> Duration {
-    statistics.withLock { $0.hedgeDelay(for: node, min: shortest, initial: initial) }
+    state.withLock {
+      $0.statistics.hedgeDelay(
+        for: node, byteCount: byteCount, min: shortest, initial: initial)
+    }
   }
 
-  /// Members, those to ask first in front; equals in an order rotated by `rotation`, so that not
-  /// everybody asks the same one.
-  package func ordered(_ members: [CommitteeMember], rotation: Int) -> [CommitteeMember] {
-    let ranks = currentRanks(of: members)
-    let count = max(members.count, 1)
-    let keyed = members.indices.map { position in
-      (ranks[position], (position + rotation) % count, members[position])
-    }
-    return keyed.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.2)
+  /// Hedges that may be sent now, and that may ever be sent at once.
+  package var hedgesAvailable: (now: Int, most: Int) {
+    state.withLock { ($0.hedges.available, $0.hedges.burstMax) }
+  }
+
+  /// - Returns: false, and nothing is taken, if there are fewer.
+  package func takeHedges(_ count: Int) -> Bool {
+    state.withLock { $0.hedges.take(count) }
+  }
+
+  // MARK: Order
+
+  /// Members, those to ask first in front.
+  package func ordered(_ members: [CommitteeMember]) -> [CommitteeMember] {
+    zip(currentRanks(of: members), members.indices).sorted { ($0.0, $0.1) < ($1.0, $1.1) }
+      .map { members[$0.1] }
   }
 
   package func ranks(of members: [CommitteeMember]) -> [NodeID: PeerRank] {
@@ -78,6 +112,9 @@ package final class PeerTable: Sendable {
 
   private func currentRanks(of members: [CommitteeMember]) -> [PeerRank] {
     let now = clock.now
-    return statistics.withLock { $0.ranks(of: members.map(\.id), at: now) }
+    let nodes = members.map { (id: $0.id, distance: here.distance(to: $0.topology)) }
+    return state.withLock {
+      $0.statistics.ranks(of: nodes, at: now, randomness: randomness)
+    }
   }
 }

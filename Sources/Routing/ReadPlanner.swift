@@ -1,6 +1,7 @@
 // ReadPlanner.swift
 //
-// Which symbols to ask for, from which of their two homes: the way that moves the fewest bytes.
+// Which symbols to ask for, from which of their two homes: the way that moves the fewest bytes, and of
+// two homes at one price the better.
 // Pure: the caller says what is wanted and what may be asked, and plans again when answers fail.
 //
 // A wanted cell E[r][c] can come (s = symbol size, p = bytes of a path)
@@ -52,7 +53,8 @@ package struct ReadPlanner: Sendable {
     _ wanted: WantedCells, from sources: SliverSources, lines: Lines,
     held: [MatrixLine: Set<Int>] = [:]
   ) -> ReadPlan? {
-    let market = Market(planner: self, sources: sources, held: held)
+    let market = Market(
+      planner: self, sources: sources, held: held, isForOneCell: wanted.isOneCell)
     switch lines {
     case .rows: return byRow(wanted, market, mayUseColumns: false)
     case .columns: return byColumn(wanted, market)
@@ -129,6 +131,7 @@ private struct Market {
   let planner: ReadPlanner
   let sources: SliverSources
   let held: [MatrixLine: Set<Int>]
+  let isForOneCell: Bool
   /// By axis: the usable slivers, best first.
   let ordered: [[Int]]
 
@@ -137,11 +140,22 @@ private struct Market {
     let byteCount: Int
   }
 
-  init(planner: ReadPlanner, sources: SliverSources, held: [MatrixLine: Set<Int>]) {
+  init(
+    planner: ReadPlanner, sources: SliverSources, held: [MatrixLine: Set<Int>],
+    isForOneCell: Bool
+  ) {
     self.planner = planner
     self.sources = sources
     self.held = held
+    self.isForOneCell = isForOneCell
     ordered = SliverAxis.allCases.map { sources.ordered($0) }
+  }
+
+  /// Of two homes of one cell. Whose turn it is decides only where nothing but that cell is wanted: of
+  /// several cells in a sliver, each in another home would be another request.
+  func isBetter(_ line: MatrixLine, than other: MatrixLine) -> Bool {
+    let (rank, otherRank) = (sources.rank(of: line), sources.rank(of: other))
+    return isForOneCell ? rank < otherRank : rank.isBetterPlaced(than: otherRank)
   }
 
   /// The cheapest way to a whole line: from its own sliver, unless parts of it are at hand already.
@@ -190,7 +204,10 @@ private struct Basket {
   ) -> Bool {
     let homes: [(line: MatrixLine, position: Int)] = [(.row(row), column), (.column(column), row)]
     let preferred = axis == .primary ? homes : homes.reversed()
-    let home = preferred.first { market.sources.isUsable($0.line) }
+    let usable = preferred.filter { market.sources.isUsable($0.line) }
+    let home = usable.dropFirst().reduce(usable.first) { first, second in
+      first.map { market.isBetter(second.line, than: $0.line) ? second : $0 }
+    }
     if let offer, home == nil || offer.byteCount < planner.provenSymbolByteCount {
       add(offer)
       return true

@@ -53,14 +53,19 @@ package struct SliverSources: Sendable {
     return both
   }
 
+  package func rank(of line: MatrixLine) -> PeerRank {
+    ranks[Int(line.pair(shardCount: shardCount).value)]
+  }
+
   /// The usable slivers of `axis`, best first: healthy nodes, then near ones (bytes over a border
-  /// cost more than decoding), then systematic slivers (their symbols need none), then idle nodes.
+  /// cost more than decoding), then systematic slivers (their symbols need none), then those whose
+  /// turn it is.
   package func ordered(_ axis: SliverAxis) -> [Int] {
     let sourceCount = sourceCounts[Int(axis.rawValue)]
     let candidates = (0..<shardCount).filter { usable[Int(axis.rawValue)][$0] }
     let keyed = candidates.map { index in
-      let rank = ranks[Int(MatrixLine(axis, index).pair(shardCount: shardCount).value)]
-      return (index, rank.demerit, rank.distance, index < sourceCount ? 0 : 1, rank.inFlightCount)
+      let rank = rank(of: MatrixLine(axis, index))
+      return (index, rank.demerit, rank.distance, index < sourceCount ? 0 : 1, rank.turn)
     }
     return keyed.sorted { ($0.1, $0.2, $0.3, $0.4, $0.0) < ($1.1, $1.2, $1.3, $1.4, $1.0) }
       .map(\.0)

@@ -24,6 +24,8 @@ struct NodeMetrics: Sendable {
   let rottenMetadata = Counter(label: "walrus_node_rotten_metadata_total")
   /// Now, of this node. A sum over the nodes of a process would hide which one is short.
   let missingNow: Gauge
+  /// How much of its rate repair takes now; the rest is left to what the node is asked for.
+  let repairShare: Gauge
   private let refusals = Dictionary(
     uniqueKeysWithValues: NodeFailure.Reason.allCases.map { reason in
       let dimensions = [("reason", reason.rawValue)]
@@ -32,6 +34,7 @@ struct NodeMetrics: Sendable {
 
   init(node: String) {
     missingNow = Gauge(label: "walrus_node_missing_slivers", dimensions: [("node", node)])
+    repairShare = Gauge(label: "walrus_node_repair_share", dimensions: [("node", node)])
   }
 
   func countRefusal(_ reason: NodeFailure.Reason) { refusals[reason]?.increment() }

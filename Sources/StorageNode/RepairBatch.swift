@@ -56,19 +56,40 @@ struct RepairBatch {
   init(node: StorageNode) { self.node = node }
 
   mutating func run(_ blobs: [MissingBlob]) async throws {
+    // One for all blobs: then they share their helpers.
+    let ranks = node.peers.ranks(of: node.committee.members)
     let prepared = try await fanOut(
       count: blobs.count, width: node.configuration.lookUpCountMax
     ) { [node] in
-      try await RepairBatch.prepare(blobs[$0], node)
+      try await RepairBatch.prepare(blobs[$0], ranks, node)
     }
     jobs = fitting(prepared.compactMap(\.self))
     for _ in 0..<Self.roundCountMax where !jobs.allSatisfy(\.isOver) {
       try Task.checkCancellation()
       let requests = try await plan()
-      try await send(requests)
-      try await rebuild()
+      if !requests.isEmpty { try await waitForBudget() }
+      try await round(requests)
     }
     for job in jobs { await conclude(job) }
+  }
+
+  /// Fetches and rebuilds, and then rests if others felt it.
+  private mutating func round(_ requests: [RepairRequest]) async throws {
+    let start = node.clock.now
+    node.pace.withLock { $0.roundBegan() }
+    let result: Result<Void, any Error>
+    do {
+      try await send(requests)
+      result = .success(try await rebuild())
+    } catch {
+      result = .failure(error)
+    }
+    let rest = node.roundEnded(from: start)
+    try result.get()
+    if rest > .zero {
+      sometimes(.repairYielded)
+      try await node.clock.sleep(for: rest)
+    }
   }
 
   /// As many as fit the memory of a batch, one at least; the others stay due.
@@ -84,7 +105,7 @@ struct RepairBatch {
 
   /// Nil if there is nothing to repair of it.
   private static func prepare(
-    _ missing: MissingBlob, _ node: StorageNode
+    _ missing: MissingBlob, _ ranks: [NodeID: PeerRank], _ node: StorageNode
   ) async throws -> RepairJob? {
     let blob = missing.blob
     guard try await node.isKept(blob) else {
@@ -124,7 +145,8 @@ struct RepairBatch {
     return RepairJob(
       metadata: metadata,
       recovery: JointRecovery(metadata: metadata, lost: Array(part), own: own),
-      sources: node.repairSources(of: blob), byteCount: part.count * lineByteCount)
+      sources: node.repairSources(of: blob, ranks: ranks),
+      byteCount: part.count * lineByteCount)
   }
 
   /// Reads what own slivers give, and collects what helpers are to be asked.
@@ -177,7 +199,6 @@ struct RepairBatch {
 
   private mutating func send(_ requests: [RepairRequest]) async throws {
     guard !requests.isEmpty else { return }
-    try await waitForBudget()
     let items = requests.map { request in
       request.runs.map { item($0.run, jobs[$0.job].metadata) }
     }
@@ -187,7 +208,8 @@ struct RepairBatch {
     ) { index in
       await node.peers.send(
         .readBatch(items[index]), for: .repair, to: requests[index].node,
-        deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport)
+        deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport,
+        as: .read(byteCount: requests[index].byteCount))
     }
     try Task.checkCancellation()
     var byteCount = 0

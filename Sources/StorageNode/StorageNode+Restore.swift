@@ -14,13 +14,12 @@ extension StorageNode {
   /// The node's own, else from whichever peer has it; nil if nobody gives it.
   func metadataForRepair(of blob: BlobID) async throws -> VerifiedBlobMetadata? {
     if let known = try await metadata(of: blob) { return known }
-    let others = committee.members.filter { $0.id != id }
-    guard !others.isEmpty else { return nil }
-    for member in peers.ordered(others, rotation: randomness.number(below: others.count)) {
+    for member in peers.ordered(committee.members.filter { $0.id != id }) {
       try Task.checkCancellation()
       let answer = await peers.send(
         .metadata(blob), for: .metadata, to: member.id,
-        deadline: clock.now + configuration.repairRequestDeadline, over: transport)
+        deadline: clock.now + configuration.repairRequestDeadline, over: transport,
+        as: .read(byteCount: parameters.shardCount * MemoryLayout<SliverPairHashes>.stride))
       guard case .success(.metadata(blob, let claimed)) = answer else { continue }
       do {
         return try await verify(claimed, of: blob)
@@ -42,17 +41,14 @@ extension StorageNode {
 
   /// All slivers of other nodes, those of near and healthy ones first. Slow ones are as good as
   /// others: nobody waits for repair, and a far node would cost more than time.
-  func repairSources(of blob: BlobID) -> SliverSources {
+  func repairSources(of blob: BlobID, ranks: [NodeID: PeerRank]) -> SliverSources {
     var sources = SliverSources(parameters: parameters)
-    let ranks = peers.ranks(of: committee.members)
-    let here = committee.member(id)?.topology ?? Topology()
     for member in committee.members {
       for pair in committee.pairs(of: blob, keptBy: member.id) {
         if member.id == id {
           sources.exclude(pair)
         } else if var rank = ranks[member.id] {
           rank.isSlow = false
-          rank.distance = here.distance(to: member.topology)
           sources.setRank(rank, of: pair)
         }
       }

@@ -46,6 +46,8 @@ package final class StorageNode: NodeService {
   let peers: PeerTable
   let missing: MissingSet
   let healing: Mutex<HealingState>
+  /// How much repair yields to what the node is asked for.
+  let pace = Mutex(RepairPace())
   /// Moves on when there may be something to repair.
   let healingSignal = EventCursor(.start)
   private let startedAt: Instant
@@ -82,7 +84,9 @@ package final class StorageNode: NodeService {
     metadataCache = Mutex(BoundedCache(byteCountMax: configuration.metadataCacheByteCountMax))
     expansionCache = Mutex(BoundedCache(byteCountMax: configuration.expansionCacheByteCountMax))
     self.transport = transport
-    peers = PeerTable(parameters: committee.parameters, clock: clock)
+    peers = PeerTable(
+      parameters: committee.parameters, clock: clock, randomness: randomness,
+      here: committee.member(signer.node)?.topology ?? Topology())
     missing = MissingSet(index: missingIndex, parameters: committee.parameters)
     healing = Mutex(HealingState(byteRateMax: configuration.repairByteRateMax))
     startedAt = clock.now
@@ -97,8 +101,11 @@ package final class StorageNode: NodeService {
   package var servingWork: ServingWork { computed.withLock { $0 } }
 
   package func answer(_ request: NodeRequest, deadline: Instant) async -> NodeResponse {
+    let start = clock.now
     do {
-      return try await admitted(request, deadline: deadline)
+      let response = try await admitted(request, deadline: deadline)
+      served(request, response, since: start)
+      return response
     } catch let failure as NodeFailure {
       metrics.countRefusal(failure.reason)
       return .failure(failure)

@@ -18,6 +18,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case indexOfAnotherPast
   case repairFailed
   case sliversRestored
+  case repairYielded
   case indexLost
   case indexReplaced
   case indexValueRotten
@@ -80,6 +81,7 @@ package enum Mark: String, CaseIterable, Sendable {
   case readSpooled
   case liarFound
   case symbolsWithPaths
+  case rowFromSpares
   case rowFromSymbols
   case columnFromSymbols
   case lineProvenByPaths

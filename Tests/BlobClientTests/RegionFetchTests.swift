@@ -61,5 +61,3 @@ import Testing
     return flights
   }
 }
-
-private struct NothingSent: Error {}

@@ -81,7 +81,8 @@ private final class Pass: ChannelInboundHandler, Sendable {
     let relayPort = try #require(relay.localAddress?.port)
     let transport = HTTPTransport(parameters: parameters, clock: clock, logger: logger)
     transport.setAddress("http://127.0.0.1:\(relayPort)", of: HTTPExchanges.node)
-    let peers = PeerTable(parameters: parameters, clock: clock)
+    let peers = PeerTable(
+      parameters: parameters, clock: clock, randomness: SystemRandomness())
     let item = ReadItem(
       blob: HTTPExchanges.blob, pair: SliverPairIndex(4), axis: .primary, symbols: 0..<7,
       wantsPaths: false)

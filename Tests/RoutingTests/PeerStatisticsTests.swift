@@ -2,8 +2,14 @@
 
 import Cluster
 import Routing
+import RunSeed
+import Simulator
 import Testing
 import World
+
+extension PeerStatistics.Request {
+  static let small = PeerStatistics.Request.read(byteCount: 100)
+}
 
 @Suite struct PeerStatisticsTests {
   static let start = Instant(nanoseconds: 1_000_000_000_000)
@@ -14,7 +20,7 @@ import World
     var lengths: [Duration] = []
     for _ in 0..<12 {
       peers.began(node)
-      peers.ended(node, .failed, at: Self.start)
+      peers.ended(node, .small, .failed, at: Self.start)
       var seconds = 1
       while peers.isSuspected(node, at: Self.start + .seconds(seconds)) { seconds += 1 }
       lengths.append(.seconds(seconds))
@@ -26,26 +32,21 @@ import World
 
   @Test func `an answer ends the suspicion`() {
     var peers = PeerStatistics()
-    peers.ended(node, .failed, at: Self.start)
+    peers.ended(node, .small, .failed, at: Self.start)
     #expect(peers.isSuspected(node, at: Self.start))
-    peers.ended(node, .answered(after: .milliseconds(1)), at: Self.start)
+    peers.ended(node, .small, .answered(after: .milliseconds(1)), at: Self.start)
     #expect(!peers.isSuspected(node, at: Self.start))
     #expect(peers.consecutiveFailureCount(of: node) == 0)
   }
 
-  @Test func `latency is smoothed and hedging waits three times as long`() {
+  @Test func `latency is smoothed, and one outlier does not make a node slow`() {
     var peers = PeerStatistics()
-    let delay = { (peers: PeerStatistics) in
-      peers.hedgeDelay(for: NodeID(3), min: .milliseconds(50), initial: .seconds(1))
-    }
-    #expect(delay(peers) == .seconds(1))
-    peers.ended(node, .answered(after: .milliseconds(80)), at: Self.start)
+    peers.ended(node, .small, .answered(after: .milliseconds(80)), at: Self.start)
     #expect(peers.smoothedLatency(of: node) == .milliseconds(80))
-    peers.ended(node, .answered(after: .milliseconds(160)), at: Self.start)
+    peers.ended(node, .small, .answered(after: .milliseconds(160)), at: Self.start)
     #expect(peers.smoothedLatency(of: node) == .milliseconds(90))
-    #expect(delay(peers) == .milliseconds(270))
-    for _ in 0..<100 { peers.ended(node, .answered(after: .zero), at: Self.start) }
-    #expect(delay(peers) == .milliseconds(50))
+    peers.ended(node, .small, .answered(after: .seconds(9)), at: Self.start)
+    #expect(peers.smoothedLatency(of: node) == .microseconds(90_000 + 3 * 90_000 / 8))
   }
 
   @Test func `requests in flight are counted, and abandoning one is no failure`() {
@@ -53,21 +54,117 @@ import World
     peers.began(node)
     peers.began(node)
     #expect(peers.inFlightCount(of: node) == 2)
-    peers.ended(node, .abandoned, at: Self.start)
+    peers.ended(node, .small, .abandoned(after: .milliseconds(1)), at: Self.start)
     #expect(peers.inFlightCount(of: node) == 1)
     #expect(!peers.isSuspected(node, at: Self.start))
   }
 
-  @Test func `suspected nodes rank last, slow ones before them, busy ones before those`() {
+  @Test func `a node that is given up three times without an answer is suspected`() {
     var peers = PeerStatistics()
-    for (id, latency) in [(0, 1), (1, 1), (2, 500), (3, 1)] {
-      peers.ended(NodeID(UInt16(id)), .answered(after: .milliseconds(latency)), at: Self.start)
+    var now = Self.start
+    func giveUp() {
+      now = now + .seconds(2)
+      peers.ended(node, .small, .abandoned(after: .seconds(2)), at: now)
     }
-    peers.began(NodeID(1))
-    peers.ended(NodeID(3), .failed, at: Self.start)
-    let nodes = (0..<4).map { NodeID(UInt16($0)) }
-    let ranks = peers.ranks(of: nodes, at: Self.start)
-    #expect(ranks == ranks.sorted())
-    #expect(Set(ranks).count == 4)
+    giveUp()
+    giveUp()
+    peers.ended(node, .small, .answered(after: .milliseconds(1)), at: now)
+    giveUp()
+    giveUp()
+    // Two that waited at the same time say what one says.
+    peers.ended(node, .small, .abandoned(after: .seconds(2)), at: now)
+    #expect(!peers.isSuspected(node, at: now))
+    giveUp()
+    #expect(peers.isSuspected(node, at: now))
+  }
+
+  // MARK: Lateness
+
+  static func delay(
+    _ peers: PeerStatistics, _ node: NodeID, byteCount: Int = 100,
+    min shortest: Duration = .milliseconds(5)
+  ) -> Duration {
+    peers.hedgeDelay(for: node, byteCount: byteCount, min: shortest, initial: .seconds(1))
+  }
+
+  @Test func `a hedge waits the initial time until enough is known, of others or of the node`() {
+    var peers = PeerStatistics()
+    func answer(_ node: NodeID, _ latency: Duration, count: Int) {
+      for _ in 0..<count {
+        peers.ended(node, .small, .answered(after: latency), at: Self.start)
+      }
+    }
+    answer(NodeID(1), .milliseconds(20), count: PeerStatistics.sampleCountMin - 1)
+    #expect(Self.delay(peers, node) == .seconds(1))
+    answer(NodeID(1), .milliseconds(20), count: 1)
+    #expect((18...22).contains(Self.delay(peers, node).wholeNanoseconds / 1_000_000))
+    #expect(Self.delay(peers, NodeID(2), min: .milliseconds(50)) == .milliseconds(50))
+    // It is far away: what others need does not count against it.
+    answer(node, .milliseconds(100), count: 1)
+    #expect(Self.delay(peers, node) == .milliseconds(200))
+    answer(node, .milliseconds(100), count: PeerStatistics.ownSampleCountMin - 1)
+    #expect((90...112).contains(Self.delay(peers, node).wholeNanoseconds / 1_000_000))
+  }
+
+  // Most answers quick, one in a hundred a hundred times slower: the delay is beyond nearly all of
+  // the quick ones and far below the slow ones, so that about 2 % are late, also when what is late is
+  // given up, and so never seen to its end.
+  @Test(arguments: [true, false])
+  func `about as many requests are late as hedges are budgeted for`(givesUp: Bool) {
+    let seed = RunSeed.current.seed()
+    let dice = SeededRandomness(seed: seed)
+    var peers = PeerStatistics()
+    var lateCount = 0
+    let count = 20_000
+    for round in 0..<count + 1000 {
+      let quick = 2_000_000 + dice.number(below: 1000) * dice.number(below: 1000) * 10
+      let latency = Duration.nanoseconds(dice.number(below: 100) == 0 ? quick * 100 : quick)
+      let delay = Self.delay(peers, node)
+      let isLate = latency > delay
+      if isLate, round >= 1000 { lateCount += 1 }
+      peers.ended(
+        node, .small,
+        isLate && givesUp
+          ? .abandoned(after: delay + .milliseconds(3)) : .answered(after: latency),
+        at: Self.start + .seconds(round))
+    }
+    let perThousand = lateCount * 1000 / count
+    #expect((14...25).contains(perThousand), "\(RunSeed.current)")
+  }
+
+  @Test func `a large answer is given the time that large answers take`() {
+    let seed = RunSeed.current.seed()
+    let dice = SeededRandomness(seed: seed)
+    var peers = PeerStatistics()
+    // 5 ms and 100 MB/s, some tenths more or less.
+    func latency(_ byteCount: Int) -> Duration {
+      .nanoseconds((5_000_000 + byteCount * 10) * (900 + dice.number(below: 200)) / 1000)
+    }
+    var lateCounts: [Int: Int] = [:]
+    for round in 0..<6000 {
+      let byteCount = [1000, 1 << 20, 8 << 20][dice.number(below: 3)]
+      let latency = latency(byteCount)
+      if round >= 2000, latency > Self.delay(peers, node, byteCount: byteCount) {
+        lateCounts[byteCount, default: 0] += 1
+      }
+      peers.ended(
+        node, .read(byteCount: byteCount), .answered(after: latency), at: Self.start)
+    }
+    for (byteCount, count) in lateCounts {
+      #expect(count < 1333 * 8 / 100, "\(byteCount) bytes, \(RunSeed.current)")
+    }
+    let large = Self.delay(peers, node, byteCount: 8 << 20)
+    #expect(large > .milliseconds(80) && large < .milliseconds(200), "\(RunSeed.current)")
+    #expect(Self.delay(peers, node) < .milliseconds(15), "\(RunSeed.current)")
+  }
+
+  @Test func `what storing takes does not count as what a read may take`() {
+    var peers = PeerStatistics()
+    for _ in 0..<200 {
+      peers.ended(node, .small, .answered(after: .milliseconds(10)), at: Self.start)
+      peers.ended(
+        node, .store(byteCount: 100), .answered(after: .milliseconds(900)), at: Self.start)
+    }
+    #expect(Self.delay(peers, node) < .milliseconds(15))
   }
 }

@@ -228,7 +228,7 @@ import Testing
     var sources = SliverSources(parameters: parameters)
     #expect(sources.ordered(.secondary) == Array(0..<10))
     sources.setRank(PeerRank(isSuspected: true), of: SliverPairIndex(9))
-    sources.setRank(PeerRank(inFlightCount: 3), of: SliverPairIndex(8))
+    sources.setRank(PeerRank(turn: 3), of: SliverPairIndex(8))
     // Secondary 0 is in pair 9, secondary 1 in pair 8.
     #expect(sources.ordered(.secondary) == [2, 3, 4, 5, 6, 1, 7, 8, 9, 0])
   }
@@ -240,13 +240,50 @@ import Testing
     var sources = SliverSources(parameters: parameters)
     for pair in 0..<7 {
       let rank = PeerRank(
-        isSlow: pair == 3, distance: [2, 1, 0, 0, 1, 2, 0][pair], inFlightCount: pair == 6 ? 9 : 0)
+        isSlow: pair == 3, distance: [2, 1, 0, 0, 1, 2, 0][pair], turn: pair == 6 ? 9 : 0)
       sources.setRank(rank, of: SliverPairIndex(UInt16(pair)))
     }
     // Rows 0, 1 and 2 are systematic.
     #expect(sources.ordered(.primary) == [2, 6, 1, 4, 0, 5, 3])
     #expect(PeerRank(distance: 1) < PeerRank(distance: 2))
     #expect(PeerRank(distance: 1) < PeerRank(isSlow: true))
-    #expect(PeerRank(inFlightCount: 5) < PeerRank(distance: 1))
+    #expect(PeerRank(turn: 5) < PeerRank(distance: 1))
+  }
+
+  @Test func `one cell comes from the better of its homes`() throws {
+    let parameters = try EncodingParameters(shardCount: 7)
+    let planner = ReadPlanner(parameters: parameters, symbolByteCount: 4096)
+    let row = SliverPairIndex(1)
+    let column = SliverPairIndex(4)
+    let cases: [(PeerRank, PeerRank, isFromRow: Bool)] = [
+      (PeerRank(), PeerRank(), true),
+      (PeerRank(turn: 1), PeerRank(), false),
+      (PeerRank(turn: 5), PeerRank(distance: 1), true),
+      (PeerRank(distance: 1), PeerRank(turn: 6), false),
+      (PeerRank(distance: 1), PeerRank(isSlow: true), true),
+      (PeerRank(isSuspected: true), PeerRank(isSlow: true, distance: 2), false),
+    ]
+    for (rowRank, columnRank, isFromRow) in cases {
+      var sources = SliverSources(parameters: parameters)
+      sources.setRank(rowRank, of: row)
+      sources.setRank(columnRank, of: column)
+      let wanted = WantedCells(rows: 1..<2, columns: 2..<3)
+      let plan = try #require(planner.plan(wanted, from: sources, lines: .rowsAndColumns))
+      #expect(
+        plan.steps == [isFromRow ? .symbols(of: .row(1), 2..<3) : .symbols(of: .column(2), 1..<2)])
+    }
+  }
+
+  @Test func `several cells of a near row are one request, whoever's turn it is`() throws {
+    let parameters = try EncodingParameters(shardCount: 7)
+    let planner = ReadPlanner(parameters: parameters, symbolByteCount: 4096)
+    var sources = SliverSources(parameters: parameters)
+    let wanted = WantedCells(rows: 1..<2, columns: 2..<4)
+    sources.setRank(PeerRank(turn: 5), of: SliverPairIndex(1))
+    let near = try #require(planner.plan(wanted, from: sources, lines: .rowsAndColumns))
+    #expect(near.steps == [.symbols(of: .row(1), 2..<4)])
+    sources.setRank(PeerRank(distance: 1), of: SliverPairIndex(1))
+    let far = try #require(planner.plan(wanted, from: sources, lines: .rowsAndColumns))
+    #expect(far.steps == [2, 3].map { .symbols(of: .column($0), 1..<2) })
   }
 }

@@ -1,0 +1,203 @@
+// RegionFetch+Hedging.swift
+//
+// Another way to what is late, in as few requests as possible, because requests are what hedges have
+// a budget of. In order of what they take:
+//
+//   one cell of a row or column     its other home             1 request
+//   a symbol of an assembled line   that of another sliver     1
+//   a row, all rows being wanted    a row beyond the blob's    1 for each node that is late
+//   any other part                  its other homes            1 for each node that has some
+//
+// What was asked first is not given up: whichever way ends first is taken. An answer to a hedge may be
+// late as well, and is hedged again.
+
+import Cluster
+import RedStuff
+import Routing
+import World
+
+extension RegionFetch {
+  /// Parts of what is late that are tried one by one where the budget does not suffice for all. It
+  /// suffices for a few requests only, so that more tries would find nothing.
+  private static let partCountMax = 16
+
+  struct Hedge {
+    /// Empty: nothing to send.
+    var steps: [ReadStep] = []
+    var requestCount = 0
+    /// There is a way that the budget may suffice for later.
+    var waitsForBudget = false
+  }
+
+  /// What to ask for because something is late, with at most `requestCountMax` requests now; more
+  /// than `affordable` will never be possible.
+  mutating func hedge(requestCountMax: Int, affordable: Int) -> Hedge {
+    guard hedgeIsDue else { return Hedge() }
+    hedgeIsDue = false
+    guard flights.values.contains(where: \.isSlow) else { return Hedge() }
+    let late = uncovered(includingSlow: false)
+    guard !late.isEmpty, affordable > 0 else { return Hedge() }
+    guard requestCountMax > 0 else { return Hedge(waitsForBudget: true) }
+    let sources = punctualSources
+    let ways = [spareSteps(for: late, from: sources), steps(for: late, from: sources)]
+      .compactMap(\.self).map { Hedge(steps: $0, requestCount: requestCount(of: $0)) }
+    guard let best = ways.min(by: { $0.requestCount < $1.requestCount }) else { return Hedge() }
+    if best.requestCount <= requestCountMax { return best }
+    var part = affordablePart(of: late, from: sources, requestCountMax: requestCountMax)
+    part.waitsForBudget = part.requestCount > 0 || best.requestCount <= affordable
+    return part
+  }
+
+  mutating func launch(_ hedge: Hedge) -> [Flight] {
+    guard !hedge.steps.isEmpty else { return [] }
+    sometimes(.readHedged)
+    for case .whole(let line) in hedge.steps where isSpare(line) { spares.ask(line.index) }
+    return launch(ReadPlan(steps: hedge.steps, byteCount: 0), isHedge: true)
+  }
+
+  /// Nodes that nothing late is awaited from.
+  private var punctualSources: SliverSources {
+    var sources = health.prompt
+    for flight in flights.values where flight.isSlow {
+      for pair in health.placement.pairs(on: flight.node) { sources.exclude(pair) }
+    }
+    return sources
+  }
+
+  private func steps(for late: WantedCells, from sources: SliverSources) -> [ReadStep]? {
+    planner.plan(late, from: sources, lines: lineKinds, held: held(includingSlow: false))?.steps
+  }
+
+  /// As many parts of what is late as can be had with so many requests.
+  private func affordablePart(
+    of late: WantedCells, from sources: SliverSources, requestCountMax: Int
+  ) -> Hedge {
+    var chosen = Hedge()
+    // Each spare row is of use: all may be there when only some of the late ones have come.
+    var parts = (spareSteps(for: late, from: sources) ?? []).map { [$0] }
+    if parts.isEmpty {
+      parts = late.lines(lineKinds == .columns ? .secondary : .primary)
+        .prefix(Self.partCountMax).compactMap { steps(for: $0, from: sources) }
+    }
+    for part in parts.prefix(Self.partCountMax) {
+      let steps = chosen.steps + part.filter { !chosen.steps.contains($0) }
+      let requestCount = requestCount(of: steps)
+      if requestCount <= requestCountMax {
+        chosen = Hedge(steps: steps, requestCount: requestCount)
+      }
+    }
+    return chosen
+  }
+
+  private func requestCount(of steps: [ReadStep]) -> Int {
+    let runs = ReadPlan(steps: steps, byteCount: 0).runs(
+      planner: planner, byteCountMax: runByteCountMax)
+    let flights = runs.map {
+      Flight(id: 0, run: $0, node: health.placement.node(keeping: $0.line), isHedge: true)
+    }
+    return FetchBatch.batches(of: flights, planner: planner, byteCountMax: runByteCountMax).count
+  }
+
+  // MARK: Spare rows
+
+  /// Whether every row is wanted as a whole, or known.
+  var needsWholeMatrix: Bool {
+    let all = 0..<planner.parameters.secondarySourceCount
+    return block.columns == all
+      && (0..<planner.parameters.primarySourceCount).allSatisfy {
+        zeroRows.contains($0) || wanted[$0] == RangeSet(all)
+      }
+  }
+
+  func isSpare(_ line: MatrixLine) -> Bool {
+    line.axis == .primary && line.index >= planner.parameters.primarySourceCount
+  }
+
+  /// Rows that are lacking for the matrix even when all has come that is on its way.
+  func spareShortage(includingSlow: Bool) -> Int {
+    let coming = promisedLines(includingSlow: includingSlow).count { $0.axis == .primary }
+    return planner.parameters.primarySourceCount
+      - (zeroRows.count + verifiedRows.count + spares.bytes.count + coming)
+  }
+
+  /// As many rows as are lacking, from as few nodes as possible; nil if there are not so many, or if
+  /// it is not whole rows that are late: then more would have to be fetched than is late.
+  private func spareSteps(
+    for late: WantedCells, from sources: SliverSources
+  ) -> [ReadStep]? {
+    let all = RangeSet(0..<planner.parameters.secondarySourceCount)
+    guard spares.areUsable, late.rows.values.allSatisfy({ $0 == all }) else { return nil }
+    let shortage = spareShortage(includingSlow: false)
+    guard shortage <= late.rows.count else { return nil }
+    let candidates = sources.ordered(.primary).map { MatrixLine.row($0) }
+      .filter { isSpare($0) && !spares.asked.contains($0.index) }
+    guard shortage > 0, candidates.count >= shortage else { return nil }
+    var byNode: [(best: Int, lines: [MatrixLine])] = []
+    var places: [NodeID: Int] = [:]
+    for (position, line) in candidates.enumerated() {
+      let node = health.placement.node(keeping: line)
+      if let place = places[node] {
+        byNode[place].lines.append(line)
+      } else {
+        places[node] = byNode.count
+        byNode.append((position, [line]))
+      }
+    }
+    // A node that has all that is needed is as good as one that has more.
+    let ordered = byNode.sorted {
+      (-min($0.lines.count, shortage), $0.best) < (-min($1.lines.count, shortage), $1.best)
+    }
+    return ordered.flatMap(\.lines).prefix(shortage).map { ReadStep.whole($0) }
+  }
+
+  /// A job once there are as many rows as the matrix has.
+  mutating func rowsFromSpares() -> [FetchJob] {
+    let k1 = planner.parameters.primarySourceCount
+    let lacking = k1 - zeroRows.count - verifiedRows.count
+    guard spares.isActive, !spares.isDecoding, !wanted.isEmpty, lacking > 0,
+      spares.bytes.count >= lacking
+    else { return [] }
+    spares.isDecoding = true
+    let zeros = [UInt8](repeating: 0, count: block.rowByteCount)
+    let rows =
+      zeroRows.map { ($0, zeros) }
+      + verifiedRows.sorted().map { ($0, Array(block.bytes[block.range(ofRow: $0)])) }
+      + spares.bytes.sorted { $0.key < $1.key }.prefix(lacking).map { ($0.key, $0.value) }
+    return [.rows(RowsFromSpares(rows: rows, targets: wanted.sortedRows))]
+  }
+
+  /// Nil: what was made of the spare rows does not fit the metadata.
+  mutating func replaced(_ rows: [Int: [UInt8]]?) {
+    spares.isDecoding = false
+    guard let rows else {
+      // The blob is badly encoded, and its rows are what counts: they are waited for.
+      spares.areUsable = false
+      replan()
+      return
+    }
+    sometimes(.rowFromSpares)
+    for (row, bytes) in rows.sorted(by: { $0.key < $1.key })
+    where wanted.sortedRows.contains(row) {
+      deliver(row: row, bytes, isOwn: false)
+    }
+  }
+}
+
+extension WantedCells {
+  /// The same, a line of `axis` at a time.
+  func lines(_ axis: SliverAxis) -> [WantedCells] {
+    var parts: [Int: WantedCells] = [:]
+    for row in sortedRows {
+      for range in self[row].ranges {
+        if axis == .primary {
+          parts[row, default: WantedCells()].insert(row: row, columns: range)
+        } else {
+          for column in range {
+            parts[column, default: WantedCells()].insert(row: row, columns: column..<column + 1)
+          }
+        }
+      }
+    }
+    return parts.sorted { $0.key < $1.key }.map(\.value)
+  }
+}
