@@ -7,6 +7,7 @@
 
 package import RedStuff
 import Routing
+import World
 
 extension JointRecovery {
   /// Whether `rebuild` would get any further.
@@ -42,13 +43,15 @@ extension JointRecovery {
     let ready = lines.indices.filter {
       lines[$0].line.axis == axis && lines[$0].isReady(rebuiltSourceCount: count)
     }
-    let results = Sliver.recovered(
-      axis,
-      ready.map { place in
-        LostSliver(
-          index: lines[place].line.sliverIndex,
-          symbols: usableSources(of: place).map { symbol(from: $0, of: place) })
-      }, metadata: metadata)
+    let inputs = ready.map { place in
+      LostSliver(
+        index: lines[place].line.sliverIndex,
+        symbols: usableSources(of: place).map { symbol(from: $0, of: place) })
+    }
+    let results =
+      PlantedBug.rebuiltSliversUnchecked.isPlanted
+      ? Sliver.rebuilt(axis, inputs, metadata: metadata)
+      : Sliver.recovered(axis, inputs, metadata: metadata)
     var slivers: [Sliver] = []
     for (place, result) in zip(ready, results) {
       switch result {
@@ -156,7 +159,7 @@ extension JointRecovery {
       }, targetAxis: line.axis, targetIndex: line.sliverIndex, metadata: metadata)
     for (entry, failure) in zip(received, failures) {
       let source = line.crossing(at: entry.source)
-      guard failure == nil else {
+      guard failure == nil || PlantedBug.repairPathsUnchecked.isPlanted else {
         lied(source)
         continue
       }
@@ -170,6 +173,7 @@ extension JointRecovery {
 
   private mutating func lied(_ source: MatrixLine) {
     if own.contains(source) { rotten.append(source) } else { liars.append(source) }
+    if PlantedBug.liarsNotExcluded.isPlanted { return }
     exclude(source)
   }
 

@@ -11,6 +11,7 @@ import RedStuff
 import Simulator
 import SliverStore
 import StorageNode
+import Synchronization
 import World
 
 /// What all machines of a run share.
@@ -80,7 +81,8 @@ final class Machine: Sendable {
     let seams: ProcessSeams
     let node: StorageNode
     /// Repairs what it lacks without being asked.
-    let heals: Bool
+    let repairsUnasked: Bool
+    let inventoryInterval: Duration
   }
 
   let position: Int
@@ -93,6 +95,7 @@ final class Machine: Sendable {
   private let world: SharedWorld
   private let dice: SeededRandomness
   private let slot = ProcessSlot<Process>()
+  private let losesUnnoticed = Mutex(false)
 
   init(position: Int, signer: NodeSigner, lies: LyingNode.Habits?, in world: SharedWorld) {
     self.position = position
@@ -119,6 +122,16 @@ final class Machine: Sendable {
   /// May lose data or lie.
   var isFrail: Bool { world.swarm.frailNodes.contains(position) }
   var place: NetworkPlace { .process(name) }
+
+  /// Whether it restores by itself whatever it lacks, and soon: finds it out, and repairs it.
+  var heals: Bool {
+    guard let process else { return false }
+    return process.repairsUnasked
+      && (process.inventoryInterval <= .seconds(3600) || !losesUnnoticed.withLock { $0 })
+  }
+
+  /// It lost something in a way that only an inventory shows.
+  func noteLossUnnoticed() { losesUnnoticed.withLock { $0 = true } }
 
   /// Makes the drives the node's; once, before its first start. The power may go right after it.
   func initialise() async throws {
@@ -176,7 +189,9 @@ final class Machine: Sendable {
       member.id, service: service, life: seams.life, isHonest: lies == nil)
     slot.settle(
       Process(
-        seams: seams, node: node, heals: world.swarm.heals && configuration.repairDelay != nil))
+        seams: seams, node: node,
+        repairsUnasked: world.swarm.heals && configuration.repairDelay != nil,
+        inventoryInterval: configuration.inventoryInterval))
   }
 
   /// Ends the process as an operator would: out of reach first, then its work, then its drives.
@@ -239,6 +254,10 @@ final class Machine: Sendable {
     configuration.scrubPeriod = .seconds(dice.number(in: 30...600))
     configuration.scrubByteRateMax = dice.pick([64 << 10, 32 << 20]) ?? 32 << 20
     configuration.scrubInterval = .seconds(dice.number(in: 1...30))
+    // So seldom that nothing may depend on it but what cannot be noticed otherwise.
+    if world.dice("inventory \(position)").chance(0.5) {
+      configuration.inventoryInterval = .seconds(6 * 3600)
+    }
     return configuration
   }
 
