@@ -73,6 +73,7 @@ extension JointRecovery {
 
   /// Lets the next line be proven if none of its axis is.
   private mutating func proveNext(_ axis: SliverAxis) {
+    if PlantedBug.liarsNotLookedFor.isPlanted { return }
     let phases = lines.map { $0.line.axis == axis ? $0.phase : .rebuilt }
     guard !phases.contains(.proving), let next = phases.firstIndex(of: .mismatched) else { return }
     lines[next].startProving()
@@ -173,7 +174,6 @@ extension JointRecovery {
 
   private mutating func lied(_ source: MatrixLine) {
     if own.contains(source) { rotten.append(source) } else { liars.append(source) }
-    if PlantedBug.liarsNotExcluded.isPlanted { return }
     exclude(source)
   }
 

@@ -68,8 +68,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case rebuiltSliversUnchecked
   /// Symbols are taken for proven whatever their paths lead to. L2.
   case repairPathsUnchecked
-  /// Who was shown to lie is still waited for. L2.
-  case liarsNotExcluded
+  /// Symbols that do not fit together end the attempt, and nobody looks for who lied. L2.
+  case liarsNotLookedFor
   /// A line is asked for with one symbol too few. L2.
   case oneSymbolTooFew
   /// Others are asked for what the node's own slivers could give. L2.

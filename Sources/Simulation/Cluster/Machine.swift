@@ -14,63 +14,6 @@ import StorageNode
 import Synchronization
 import World
 
-/// What all machines of a run share.
-struct SharedWorld: Sendable {
-  let swarm: Swarm
-  let clock: VirtualClock
-  let trace: Trace
-  let findings: Findings
-  let network: SimulatedNetwork
-  let control: MemoryControlStore
-  let clusterID: ClusterID
-  let committee: Committee
-  /// Where the tasks of a process run, by its name; nil: wherever the run does.
-  let executor: @Sendable (String) -> (any TaskExecutor)?
-
-  var parameters: EncodingParameters { committee.parameters }
-
-  func dice(_ label: String) -> SeededRandomness {
-    SeededRandomness(seed: swarm.seed, label: label)
-  }
-
-  func logger(_ process: String) -> Logger {
-    let trace = trace
-    return Logger(label: process) { _ in SimulatedLog(process: process, trace: trace) }
-  }
-
-  /// A registry on the control store itself: what is really so.
-  var truth: Registry {
-    Registry(store: control, clock: clock, randomness: dice("truth"))
-  }
-}
-
-/// A process's own view of the world: dead with its life.
-struct ProcessSeams: Sendable {
-  let life: ProcessLife
-  let clock: ProcessClock
-  let control: ProcessControlStore
-  let randomness: SeededRandomness
-  let tasks: ProcessTasks
-
-  init(_ name: String, run: Int, in world: SharedWorld) {
-    let dice = world.dice("\(name) run \(run)")
-    life = ProcessLife(name: name)
-    let isSkewed = world.swarm.faults.contains(.clockSkew)
-    clock = ProcessClock(
-      master: world.clock, life: life, trace: world.trace,
-      start: Instant(nanoseconds: UInt64(1 + dice.number(below: 1000)) * 1_000_000_000),
-      drift: isSkewed ? dice.number(in: -500...500) : 0,
-      wallSkew: isSkewed ? .milliseconds(dice.number(in: -5000...5000)) : .zero)
-    control = ProcessControlStore(
-      shared: world.control, life: life, clock: world.clock,
-      randomness: SeededRandomness(seed: dice.next()), trace: world.trace)
-    randomness = SeededRandomness(seed: dice.next())
-    tasks = ProcessTasks(executor: world.executor(name))
-  }
-
-  func registry() -> Registry { Registry(store: control, clock: clock, randomness: randomness) }
-}
-
 final class Machine: Sendable {
   struct Drive: Sendable {
     let disk: SimulatedDisk
@@ -247,7 +190,7 @@ final class Machine: Sendable {
     configuration.pendingDeleteCountMax = dice.pick([1, 4096]) ?? 4096
     configuration.compactionInterval = dice.pick([.seconds(5), .seconds(60)]) ?? .seconds(60)
     configuration.repairDelay = dice.pick([nil, .zero, .seconds(20), .seconds(900)]) ?? nil
-    configuration.repairByteRateMax = dice.pick([nil, 20_000, 1_000_000]) ?? nil
+    configuration.repairByteRateMax = dice.pick([nil, 1000, 1_000_000]) ?? nil
     configuration.repairBatchBlobCountMax = dice.pick([1, 8, 64]) ?? 8
     configuration.repairRequestDeadline = .seconds(dice.number(in: 2...15))
     configuration.inventoryInterval = .seconds(dice.number(in: 60...3600))
@@ -258,6 +201,7 @@ final class Machine: Sendable {
     if world.dice("inventory \(position)").chance(0.5) {
       configuration.inventoryInterval = .seconds(6 * 3600)
     }
+    world.configure(&configuration)
     return configuration
   }
 
