@@ -166,8 +166,8 @@ let package = Package(
     tests(
       "SimulationTests",
       [
-        "RedStuff", "Cluster", "World", "SliverStore", "ControlPlane", "StorageNode", "BlobClient",
-        "Simulator", "Simulation", "walrus-simulate", logging,
+        "RedStuff", "Cluster", "World", "SliverStore", "Repair", "ControlPlane", "StorageNode",
+        "BlobClient", "Simulator", "Simulation", "walrus-simulate", logging,
       ]),
     tests(
       "DriversTests",

@@ -5,6 +5,7 @@
 
 import RedStuff
 package import Routing
+import World
 
 extension JointRecovery {
   package struct Plan: Equatable, Sendable {
@@ -58,7 +59,11 @@ extension JointRecovery {
     _ place: Int, promisedSourceCount: Int, _ market: inout Market
   ) -> Bool {
     let lost = lines[place]
-    let lackingCount = lost.requiredCount - promisedSourceCount - lost.suppliedCount
+    let rebuiltCount =
+      PlantedBug.rebuiltColumnsNotUsed.isPlanted && lost.line.axis == .primary
+      ? 0 : promisedSourceCount
+    let requiredCount = lost.requiredCount - (PlantedBug.oneSymbolTooFew.isPlanted ? 1 : 0)
+    let lackingCount = requiredCount - rebuiltCount - lost.suppliedCount
     guard lackingCount > 0 else { return true }
     guard
       let chosen = choose(
@@ -95,7 +100,9 @@ extension JointRecovery {
   private func candidates(crossing axis: SliverAxis, _ market: inout Market) -> [Source] {
     if let known = market.candidates[axis] { return known }
     let isOut = { (line: MatrixLine) in excluded.contains(line) || silent.contains(line) }
-    let own = own.filter { $0.axis == axis.other && !isOut($0) }.sorted()
+    let own =
+      PlantedBug.ownSymbolsNotUsed.isPlanted
+      ? [] : own.filter { $0.axis == axis.other && !isOut($0) }.sorted()
     var isRemote = [Bool](repeating: true, count: shardCount)
     for line in lines.map(\.line) + self.own + excluded + silent where line.axis != axis {
       isRemote[line.index] = false

@@ -7,6 +7,7 @@
 
 package import RedStuff
 import Routing
+import World
 
 extension JointRecovery {
   /// Whether `rebuild` would get any further.
@@ -42,13 +43,15 @@ extension JointRecovery {
     let ready = lines.indices.filter {
       lines[$0].line.axis == axis && lines[$0].isReady(rebuiltSourceCount: count)
     }
-    let results = Sliver.recovered(
-      axis,
-      ready.map { place in
-        LostSliver(
-          index: lines[place].line.sliverIndex,
-          symbols: usableSources(of: place).map { symbol(from: $0, of: place) })
-      }, metadata: metadata)
+    let inputs = ready.map { place in
+      LostSliver(
+        index: lines[place].line.sliverIndex,
+        symbols: usableSources(of: place).map { symbol(from: $0, of: place) })
+    }
+    let results =
+      PlantedBug.rebuiltSliversUnchecked.isPlanted
+      ? Sliver.rebuilt(axis, inputs, metadata: metadata)
+      : Sliver.recovered(axis, inputs, metadata: metadata)
     var slivers: [Sliver] = []
     for (place, result) in zip(ready, results) {
       switch result {
@@ -70,6 +73,7 @@ extension JointRecovery {
 
   /// Lets the next line be proven if none of its axis is.
   private mutating func proveNext(_ axis: SliverAxis) {
+    if PlantedBug.liarsNotLookedFor.isPlanted { return }
     let phases = lines.map { $0.line.axis == axis ? $0.phase : .rebuilt }
     guard !phases.contains(.proving), let next = phases.firstIndex(of: .mismatched) else { return }
     lines[next].startProving()
@@ -156,7 +160,7 @@ extension JointRecovery {
       }, targetAxis: line.axis, targetIndex: line.sliverIndex, metadata: metadata)
     for (entry, failure) in zip(received, failures) {
       let source = line.crossing(at: entry.source)
-      guard failure == nil else {
+      guard failure == nil || PlantedBug.repairPathsUnchecked.isPlanted else {
         lied(source)
         continue
       }

@@ -52,6 +52,9 @@ package struct JointRecovery: Sendable {
   /// Not believed any more.
   var excluded: Set<MatrixLine> = []
   var proof: InconsistencyProof?
+  /// Bytes of symbols that others have to give if nothing goes wrong: t(k1 + k2 - t) symbols for t
+  /// lost shards, less what the node's own slivers give.
+  package let neededByteCount: Int
 
   /// Slivers of other nodes that gave a false symbol, in the order in which that was shown. Each is
   /// named once; nothing more is asked of it.
@@ -74,6 +77,21 @@ package struct JointRecovery: Sendable {
     places = Dictionary(uniqueKeysWithValues: lines.enumerated().map { ($1.line, $0) })
     lostRowCount = lines.count { $0.line.axis == .primary }
     self.own = existing(own).subtracting(lost)
+    neededByteCount =
+      metadata.symbolByteCount
+      * Self.neededSymbolCount(lost: lost, own: self.own, metadata.parameters)
+  }
+
+  private static func neededSymbolCount(
+    lost: Set<MatrixLine>, own: Set<MatrixLine>, _ parameters: EncodingParameters
+  ) -> Int {
+    func count(_ axis: SliverAxis, in lines: Set<MatrixLine>) -> Int {
+      lines.reduce(0) { $0 + ($1.axis == axis ? 1 : 0) }
+    }
+    let (rows, columns) = (count(.primary, in: lost), count(.secondary, in: lost))
+    let perColumn = parameters.primarySourceCount - count(.primary, in: own)
+    let perRow = parameters.secondarySourceCount - count(.secondary, in: own) - columns
+    return columns * max(perColumn, 0) + rows * max(perRow, 0)
   }
 
   package var state: State {

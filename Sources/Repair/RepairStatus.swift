@@ -37,6 +37,10 @@ package struct RepairStatus: Equatable, Sendable {
   /// Since start: bytes of symbols that came for repair, and of slivers that were restored.
   package var receivedByteCount = 0
   package var restoredByteCount = 0
+  /// Since start: what had to come for all that was restored, if nothing had gone wrong.
+  package var neededByteCount = 0
+  /// Since start: attempts at a blob, or at a batch of them, that did not restore all they meant to.
+  package var failedAttemptCount = 0
   package var restoredSliverCount = 0
   package var requestCount = 0
   /// Helpers whose symbols were shown to be wrong, and how often.

@@ -62,12 +62,13 @@ package final class SimulatedRun: Sendable {
   }
 
   private func live() async throws -> WorkCounts {
-    let world = try await makeWorld()
+    let world = try await SharedWorld.make(
+      swarm, clock: clock, trace: trace, findings: findings, executor: executor)
     let confirmations = ConfirmationLog()
     world.network.observe { request, response, _, node in
       confirmations.note(request, response, from: node)
     }
-    let machines = try makeMachines(in: world)
+    let machines = makeMachines(in: world)
     for machine in machines { try await machine.initialise() }
     let clients = (0..<swarm.clientCount).map { ClientMachine(position: $0, in: world) }
     let promise = PromiseWatch(swarm: swarm, clock: clock)
@@ -126,6 +127,8 @@ package final class SimulatedRun: Sendable {
       await machine.stop()
       await machine.start()
     }
+    // And lets repair have what it needs.
+    for machine in machines { machine.process?.node.setRepairRate(nil) }
     await rest(Self.abandonmentTime)
     if dice.chance(0.1) { await rest(Self.graceTime) }
     for client in clients { await client.process?.client.waitForTails() }
@@ -156,44 +159,15 @@ package final class SimulatedRun: Sendable {
 
   // The parts.
 
-  private func makeWorld() async throws -> SharedWorld {
-    let dice = SeededRandomness(seed: swarm.seed, label: "world")
-    let control = MemoryControlStore()
-    guard let clusterID = ClusterID(dice.bytes(count: 32)) else {
-      preconditionFailure("32 bytes are a cluster ID")
-    }
-    let members = try signers().enumerated().map { position, signer in
-      CommitteeMember(
-        id: signer.node, name: "node-\(position)", publicKey: signer.publicKey, address: "",
-        topology: Topology(zone: swarm.zones[position]), shards: swarm.shardRuns[position])
-    }
-    let description = try ClusterDescription(
-      clusterID: clusterID, shardCount: swarm.shardCount, epochDuration: swarm.epochDuration,
-      members: members)
-    try await Registry.createCluster(description, store: control, clock: clock)
-    let committee = try await Registry(store: control, clock: clock, randomness: dice).committee()
-    return SharedWorld(
-      swarm: swarm, clock: clock, trace: trace, findings: findings,
-      network: SimulatedNetwork(
-        parameters: committee.parameters, clock: clock,
-        randomness: SeededRandomness(seed: swarm.seed, label: "network"), trace: trace),
-      control: control, clusterID: clusterID, committee: committee, executor: executor)
-  }
-
-  private func signers() throws -> [NodeSigner] {
-    let dice = SeededRandomness(seed: swarm.seed, label: "keys")
-    return try (0..<swarm.nodeCount).map {
-      try NodeSigner(node: NodeID(UInt16($0)), privateKey: dice.bytes(count: 32))
-    }
-  }
-
-  private func makeMachines(in world: SharedWorld) throws -> [Machine] {
+  private func makeMachines(in world: SharedWorld) -> [Machine] {
     let dice = world.dice("liars")
     let liesAreOn = swarm.faults.contains(.lyingNode)
-    return try signers().enumerated().map { position, signer in
+    return world.signers.enumerated().map { position, signer in
       let lies = liesAreOn && swarm.frailNodes.contains(position) && dice.chance(0.7)
-      return Machine(
-        position: position, signer: signer, lies: lies ? .random(dice) : nil, in: world)
+      var habits: LyingNode.Habits? = lies ? .random(dice) : nil
+      let repairDice = world.dice("lies to repair \(position)")
+      if swarm.heals, repairDice.chance(0.6) { habits = habits?.spoilingRepair(repairDice) }
+      return Machine(position: position, signer: signer, lies: habits, in: world)
     }
   }
 

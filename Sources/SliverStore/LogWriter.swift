@@ -151,9 +151,9 @@ actor LogWriter {
     var plan = GroupPlan(entries: known, blobsToEnd: blobsToEnd)
     for (position, operation) in operations.enumerated() {
       guard case .log(let entries, let space) = operation else { continue }
-      let reserve =
-        PlantedBug.deletesNeedSpace.isPlanted
-        ? options.reserveByteCount : options.reserveByteCount(keptBy: space)
+      var reserve = options.reserveByteCount(keptBy: space)
+      if PlantedBug.deletesNeedSpace.isPlanted { reserve = options.reserveByteCount }
+      if PlantedBug.reserveIgnored.isPlanted { reserve = 0 }
       plan.add(position, entries, freeByteCount: free - reserve)
     }
     return plan

@@ -44,7 +44,13 @@ extension SliverStore {
     .sorted { ($0.value.liveByteCount, $0.key) < ($1.value.liveByteCount, $1.key) }
     for (number, segment) in candidates where !Task.isCancelled {
       guard report.copiedByteCount < options.compactionByteCountMax else { break }
-      try await compact(number, segment, &report)
+      do throws(SliverStoreError) {
+        try await compact(number, segment, &report)
+      } catch {
+        // What was found rotten has to be told; the error comes back with the next call.
+        guard report.rotten.recordCount > 0 else { throw error }
+        break
+      }
     }
     return report
   }
@@ -112,7 +118,7 @@ extension SliverStore {
         }
         if isAtEnd { break }
       }
-      try await copyNeeded(headers, reader, &pass)
+      try await copyNeeded(headers, reader, &pass, &report)
     }
     if pass.hasDamage { try await renewTombstones(&pass) }
     try await submitCopies(&pass)
@@ -120,17 +126,17 @@ extension SliverStore {
     // Verify before destroying: what is still counted as needed can only be behind the damage.
     let left = (state.segment(number)?.liveRecordCount ?? 0) - pass.tombstones.count
     guard left <= 0 || pass.hasDamage else { return }
-    if left > 0 { sometimes(.damagedSegmentRemoved) }
+    let lost = left > 0 ? try await records(in: number) : []
     try await submit(.remove(segment: number))
+    if left > 0 { sometimes(.damagedSegmentRemoved) }
+    for key in lost { report.rotten.add(key) }
+    state.countRotten(max(0, left))
     let marked = pass.marked.sorted()
     for start in stride(from: 0, to: marked.count, by: IndexApplier.batchCountMax) {
       let part = Array(marked[start..<min(start + IndexApplier.batchCountMax, marked.count)])
       try await submit(
         .forget(segment: number, marked: part, tombstones: part.filter(pass.tombstones.contains)))
     }
-    let rottenCount = pass.rottenCount + max(0, left)
-    state.countRotten(rottenCount)
-    report.rottenCount += rottenCount
     report.removedSegmentCount += 1
     report.copiedByteCount += pass.copiedByteCount
     report.freedByteCount += segment.fileByteCount - pass.copiedByteCount
@@ -139,7 +145,8 @@ extension SliverStore {
 
   /// Copies what of these records is still needed.
   private func copyNeeded(
-    _ headers: [RecordHeader], _ reader: RecordReader, _ pass: inout CompactionPass
+    _ headers: [RecordHeader], _ reader: RecordReader, _ pass: inout CompactionPass,
+    _ report: inout CompactionReport
   ) async throws(SliverStoreError) {
     var candidates: [(header: RecordHeader, key: [UInt8])] = []
     for header in headers {
@@ -166,8 +173,9 @@ extension SliverStore {
       let isTakenForRotten =
         PlantedBug.compactionDropsNewest.isPlanted && candidate.key == keys.last
       guard let record, !isTakenForRotten else {
-        pass.rottenCount += 1
         try await submit(.drop(key: candidate.key, entry: entry))
+        report.rotten.add(candidate.key)
+        state.countRotten()
         continue
       }
       pass.add(record, key: candidate.key, entry: entry)
@@ -203,6 +211,22 @@ extension SliverStore {
     }
   }
 
+  /// Slivers and metadata that the index knows in a segment.
+  private func records(in number: UInt32) async throws(SliverStoreError) -> [[UInt8]] {
+    var keys: [[UInt8]] = []
+    var lower = IndexKey.records.lower
+    while true {
+      let start = lower
+      let page = try await fromIndex { () throws(IndexError) in
+        try await self.index.entries(
+          from: start, below: IndexKey.records.upper, limit: IndexApplier.pageCount)
+      }
+      keys += page.filter { RecordEntry($0.value)?.segment == number }.map(\.key)
+      guard page.count == IndexApplier.pageCount, let last = page.last else { return keys }
+      lower = last.key + [0]
+    }
+  }
+
   private func submitCopies(_ pass: inout CompactionPass) async throws(SliverStoreError) {
     guard !pass.portion.isEmpty else { return }
     let portion = pass.portion
@@ -222,7 +246,8 @@ extension SliverStore {
       !values.unsecured.isEmpty
         || values.segments.contains { $0.key != number && $0.value.isDamaged }
     }
-    if isUnknown || index.isRotten { return false }
+    let mayLack = index.isRotten && !PlantedBug.tombstonesDroppedByRottenIndex.isPlanted
+    if isUnknown || mayLack { return false }
     let marks = try await fromIndex { () throws(IndexError) in
       try await self.writer.applier.all(of: blob, prefix: 4)
     }
@@ -250,7 +275,6 @@ private struct CompactionPass {
   var marked: Set<BlobID> = []
   /// Blobs whose tombstone ends with the segment.
   var tombstones: Set<BlobID> = []
-  var rottenCount = 0
   var hasDamage = false
 
   init(number: UInt32) { self.number = number }

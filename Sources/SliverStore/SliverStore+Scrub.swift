@@ -76,6 +76,10 @@ extension SliverStore {
       let next = state.read { $0.segments.keys.filter { here <= $0 && $0 <= last }.min() }
       guard let next, let segment = state.segment(next) else { return true }
       if next != here { sometimes(.scrubbedSegmentVanished) }
+      if PlantedBug.sealedSegmentsNotScrubbed.isPlanted, segment.isSealed, next < last {
+        place.move(to: next + 1)
+        continue
+      }
       place.move(to: next)
       guard try await read(segment, &place, byteCountMax: byteCountMax, &step) else { return false }
       guard next < last else { return true }
@@ -112,6 +116,7 @@ extension SliverStore {
       let batch = await gather(&scanner, byteCountMax: byteCountMax - step.readByteCount)
       try await verify(batch.headers, reader, &place, &step)
       if let damage = batch.damage { note(damage, &place, &step) }
+      if PlantedBug.scrubEndsAtDamage.isPlanted, batch.damage != nil { break }
       if batch.isUnreadable {
         let end = min(scanner.byteCount, scanner.offset + Self.unreadableSkipByteCount)
         note(.init(range: scanner.offset..<end, isUnreadable: true), &place, &step)
@@ -210,7 +215,9 @@ extension SliverStore {
     // Deleted, written anew or moved since it was looked up?
     guard try await knownEntry(key) == entry else { return }
     sometimes(.scrubFoundRot)
-    if key.first == 3, let blob = IndexKey.blob(in: key) {
+    if key.first == 3, let blob = IndexKey.blob(in: key),
+      !PlantedBug.rottenTombstoneDropped.isPlanted
+    {
       try await renew(tombstoneOf: blob, entry)
     } else {
       let isDropped = try await unlessReadOnly { () throws(SliverStoreError) in

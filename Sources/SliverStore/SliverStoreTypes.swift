@@ -148,7 +148,7 @@ package struct CompactionReport: Equatable, Sendable {
   package var freedByteCount = 0
   package var droppedTombstoneCount = 0
   /// Needed records that did not match their checksums; they are missing now.
-  package var rottenCount = 0
+  package var rotten = ScrubFindings()
 
   package init() {}
 }

@@ -20,6 +20,8 @@ struct HealingState: Sendable {
   var budget: ByteBudget
   var receivedByteCount = 0
   var restoredByteCount = 0
+  var neededByteCount = 0
+  var failedAttemptCount = 0
   var restoredSliverCount = 0
   var requestCount = 0
   var liars: [NodeID: Int] = [:]

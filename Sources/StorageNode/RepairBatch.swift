@@ -319,7 +319,15 @@ struct RepairBatch {
   }
 
   private func conclude(_ job: RepairJob) async {
-    if job.recovery.state == .complete, job.problem.isEmpty { return }
+    let isComplete = job.recovery.state == .complete && job.problem.isEmpty
+    node.healing.withLock {
+      if isComplete {
+        $0.neededByteCount += job.recovery.neededByteCount
+      } else {
+        $0.failedAttemptCount += 1
+      }
+    }
+    guard !isComplete else { return }
     guard let missing = try? await node.missing.missing(of: job.blob) else { return }
     let problem =
       job.isBadlyEncoded

@@ -19,11 +19,12 @@ extension StorageNode {
         do {
           let report = try await store.compact()
           guard report != CompactionReport() else { continue }
+          await noteRotten(report.rotten.slivers, metadataOf: report.rotten.metadata)
           logger.info(
             "compacted a drive",
             metadata: [
               "node": "\(id)", "drive": "\(drive.name)", "freed": "\(report.freedByteCount)",
-              "copied": "\(report.copiedByteCount)", "rotten": "\(report.rottenCount)",
+              "copied": "\(report.copiedByteCount)", "rotten": "\(report.rotten.recordCount)",
             ])
         } catch .closed {
           return

@@ -16,6 +16,7 @@ import World
 extension StorageNode {
   /// A sliver that belongs here was asked for and is not here.
   func noteDemand(_ key: SliverKey) {
+    if PlantedBug.demandsNotNoted.isPlanted { return }
     if healing.withLock({ $0.demanded(key) }) { wakeRepair() }
   }
 
@@ -30,9 +31,14 @@ extension StorageNode {
         "node": "\(id)", "slivers": "\(keys.count)", "metadata": "\(blobs.count)",
         "first": "\(keys.first.map { "\($0.blob) \($0.pair) \($0.axis)" } ?? "")",
       ])
+    if PlantedBug.rotNotMarked.isPlanted { return }
     for group in Dictionary(grouping: keys, by: \.blob).sorted(by: { $0.key < $1.key }) {
-      // Without an answer of the registry, the next inventory finds it.
-      if (try? await isKept(group.key)) == true { await markAbsent(group.value, .rotten) }
+      do {
+        if try await isKept(group.key) { await markAbsent(group.value, .rotten) }
+      } catch {
+        // The registry does not answer: looked at again as if readers had asked for them.
+        for key in group.value { noteDemand(key) }
+      }
     }
     for blob in blobs { noteMissingMetadata(of: blob) }
   }
@@ -48,13 +54,23 @@ extension StorageNode {
   /// nothing can be repaired or confirmed without it.
   func settleDemands() async throws {
     let (keys, withoutMetadata) = healing.withLock { ($0.takeDemands(), $0.takeLackingMetadata()) }
+    do {
+      try await settle(keys)
+    } catch {
+      // Whoever asked may not ask again.
+      healing.withLock { healing in for key in keys { _ = healing.demanded(key) } }
+      throw error
+    }
     for blob in withoutMetadata where try await isKept(blob) {
       guard try await metadata(of: blob) == nil,
         let metadata = try await metadataForRepair(of: blob)
       else { continue }
       try await restore(metadata)
     }
-    for group in Dictionary(grouping: keys, by: \.blob).sorted(by: { $0.key < $1.key }) {
+  }
+
+  private func settle(_ demands: [SliverKey]) async throws {
+    for group in Dictionary(grouping: demands, by: \.blob).sorted(by: { $0.key < $1.key }) {
       guard try await isKept(group.key) else { continue }
       await markAbsent(group.value, .rotten)
       await remember { set, now throws(IndexError) in try await set.demand(group.key, now: now) }

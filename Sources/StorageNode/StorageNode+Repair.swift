@@ -22,6 +22,9 @@ extension StorageNode {
   package func repairSlivers() async {
     var reason = await drives.savedCursor() == nil ? MissingReason.driveLost : .neverReceived
     var inventoryDue = clock.now
+    if PlantedBug.startInventorySkipped.isPlanted {
+      inventoryDue = clock.now + configuration.inventoryInterval
+    }
     while !Task.isCancelled {
       let seen = healingSignal.revision
       var sleepsUntil = clock.now + Self.idleMax
@@ -77,7 +80,12 @@ extension StorageNode {
       return false
     }
     var batch = RepairBatch(node: self)
-    try await batch.run(due)
+    do {
+      try await batch.run(due)
+    } catch {
+      healing.withLock { $0.failedAttemptCount += 1 }
+      throw error
+    }
     let sawLiar = batch.sawLiar
     healing.withLock {
       $0.batchEnded(sawLiar: sawLiar, max: configuration.repairBatchBlobCountMax)
@@ -135,6 +143,8 @@ extension StorageNode {
     healing.withLock { state in
       status.receivedByteCount = state.receivedByteCount
       status.restoredByteCount = state.restoredByteCount
+      status.neededByteCount = state.neededByteCount
+      status.failedAttemptCount = state.failedAttemptCount
       status.restoredSliverCount = state.restoredSliverCount
       status.requestCount = state.requestCount
       status.liars = state.liars

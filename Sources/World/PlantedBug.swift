@@ -49,6 +49,35 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case capacityIgnored
   /// The lead of the write queue is not handed on: whoever queued behind waits for ever. L1.
   case leadNotPassed
+  /// Slivers are written into the reserve: a full drive cannot be emptied any more. L1, S6.
+  case reserveIgnored
+  /// Values of the index are taken without comparing their checksums. S3, S6.
+  case indexChecksumsSkipped
+  /// Compaction drops tombstones by an index in which rot was seen. S6.
+  case tombstonesDroppedByRottenIndex
+  /// The scrub reads only the segment that is being written. L2.
+  case sealedSegmentsNotScrubbed
+  /// The scrub goes to the next segment where it meets damage. L2.
+  case scrubEndsAtDamage
+  /// The scrub drops a rotten tombstone like any record: what it ended comes back. S6.
+  case rottenTombstoneDropped
+
+  // MARK: Repair
+
+  /// What was decoded is taken for the sliver without comparing its root. S1, L2.
+  case rebuiltSliversUnchecked
+  /// Symbols are taken for proven whatever their paths lead to. L2.
+  case repairPathsUnchecked
+  /// Symbols that do not fit together end the attempt, and nobody looks for who lied. L2.
+  case liarsNotLookedFor
+  /// A line is asked for with one symbol too few. L2.
+  case oneSymbolTooFew
+  /// Others are asked for what the node's own slivers could give. L2.
+  case ownSymbolsNotUsed
+  /// Rows are asked for as if no column had been rebuilt. L2.
+  case rebuiltColumnsNotUsed
+  /// What was tried in vain is never tried again. L2.
+  case parkedForEver
 
   // MARK: StorageNode
 
@@ -76,6 +105,16 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case laneWaiterNotWoken
   /// A request that is cancelled keeps its place among the running ones. L1.
   case cancelledRequestKeepsPlace
+  /// Restored slivers are written without asking the registry again: a deleted blob comes back. S6.
+  case restoredWithoutRegistry
+  /// Slivers leave the missing-set before they are stored, which may fail. L2.
+  case foundBeforeStored
+  /// A node does not look at its start for what it lacks. L2.
+  case startInventorySkipped
+  /// What the scrub found rotten is not marked as missing. L2.
+  case rotNotMarked
+  /// What readers ask for in vain is not noted. L2.
+  case demandsNotNoted
 
   // MARK: ControlPlane
 

@@ -117,7 +117,7 @@ import World
       try await drive.headers(of: drive.segments[0]).first { $0.blob == blobID(1) && $0.pair == 1 })
     drive.disk.rot(drive.segments[0], at: header.bodyOffset + 100)
     let report = try await store.compact()
-    #expect(report.rottenCount == 1)
+    #expect(report.rotten.recordCount == 1)
     #expect(try await store.contains((0..<3).map { sliverKey(1, $0) }) == [true, false, true])
     #expect(try await store.sliver(sliverKey(1, 1)) == nil)
     #expect(try await reopened(drive).sliver(sliverKey(1, 1)) == nil)

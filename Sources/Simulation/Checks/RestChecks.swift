@@ -29,6 +29,7 @@ struct RestChecks: Sendable {
 
   func run(reader: ClientMachine.Process) async {
     var ended: [BlobID] = []
+    var certified: [BlobID] = []
     for blob in model.blobs {
       guard let truth = await truth(of: blob) else { continue }
       let view = model.view(of: blob, epoch: await workload.epoch())
@@ -41,8 +42,9 @@ struct RestChecks: Sendable {
       await read(blob, exists: truth.isCertified, reader)
       await checkConfirmations(of: blob, truth)
       if truth.living.isEmpty { ended.append(blob) }
-      if truth.isCertified { await checkHealed(blob) }
+      if truth.isCertified { certified.append(blob) }
     }
+    await checkHealing(certified)
     for blob in workload.badBlobs.withLock({ $0 }) {
       await workload.readBad(blob, check: .strict, reader.client)
       await workload.readBad(blob, check: .default, reader.client)

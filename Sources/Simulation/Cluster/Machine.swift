@@ -11,64 +11,8 @@ import RedStuff
 import Simulator
 import SliverStore
 import StorageNode
+import Synchronization
 import World
-
-/// What all machines of a run share.
-struct SharedWorld: Sendable {
-  let swarm: Swarm
-  let clock: VirtualClock
-  let trace: Trace
-  let findings: Findings
-  let network: SimulatedNetwork
-  let control: MemoryControlStore
-  let clusterID: ClusterID
-  let committee: Committee
-  /// Where the tasks of a process run, by its name; nil: wherever the run does.
-  let executor: @Sendable (String) -> (any TaskExecutor)?
-
-  var parameters: EncodingParameters { committee.parameters }
-
-  func dice(_ label: String) -> SeededRandomness {
-    SeededRandomness(seed: swarm.seed, label: label)
-  }
-
-  func logger(_ process: String) -> Logger {
-    let trace = trace
-    return Logger(label: process) { _ in SimulatedLog(process: process, trace: trace) }
-  }
-
-  /// A registry on the control store itself: what is really so.
-  var truth: Registry {
-    Registry(store: control, clock: clock, randomness: dice("truth"))
-  }
-}
-
-/// A process's own view of the world: dead with its life.
-struct ProcessSeams: Sendable {
-  let life: ProcessLife
-  let clock: ProcessClock
-  let control: ProcessControlStore
-  let randomness: SeededRandomness
-  let tasks: ProcessTasks
-
-  init(_ name: String, run: Int, in world: SharedWorld) {
-    let dice = world.dice("\(name) run \(run)")
-    life = ProcessLife(name: name)
-    let isSkewed = world.swarm.faults.contains(.clockSkew)
-    clock = ProcessClock(
-      master: world.clock, life: life, trace: world.trace,
-      start: Instant(nanoseconds: UInt64(1 + dice.number(below: 1000)) * 1_000_000_000),
-      drift: isSkewed ? dice.number(in: -500...500) : 0,
-      wallSkew: isSkewed ? .milliseconds(dice.number(in: -5000...5000)) : .zero)
-    control = ProcessControlStore(
-      shared: world.control, life: life, clock: world.clock,
-      randomness: SeededRandomness(seed: dice.next()), trace: world.trace)
-    randomness = SeededRandomness(seed: dice.next())
-    tasks = ProcessTasks(executor: world.executor(name))
-  }
-
-  func registry() -> Registry { Registry(store: control, clock: clock, randomness: randomness) }
-}
 
 final class Machine: Sendable {
   struct Drive: Sendable {
@@ -80,7 +24,8 @@ final class Machine: Sendable {
     let seams: ProcessSeams
     let node: StorageNode
     /// Repairs what it lacks without being asked.
-    let heals: Bool
+    let repairsUnasked: Bool
+    let inventoryInterval: Duration
   }
 
   let position: Int
@@ -93,6 +38,7 @@ final class Machine: Sendable {
   private let world: SharedWorld
   private let dice: SeededRandomness
   private let slot = ProcessSlot<Process>()
+  private let losesUnnoticed = Mutex(false)
 
   init(position: Int, signer: NodeSigner, lies: LyingNode.Habits?, in world: SharedWorld) {
     self.position = position
@@ -119,6 +65,16 @@ final class Machine: Sendable {
   /// May lose data or lie.
   var isFrail: Bool { world.swarm.frailNodes.contains(position) }
   var place: NetworkPlace { .process(name) }
+
+  /// Whether it restores by itself whatever it lacks, and soon: finds it out, and repairs it.
+  var heals: Bool {
+    guard let process else { return false }
+    return process.repairsUnasked
+      && (process.inventoryInterval <= .seconds(3600) || !losesUnnoticed.withLock { $0 })
+  }
+
+  /// It lost something in a way that only an inventory shows.
+  func noteLossUnnoticed() { losesUnnoticed.withLock { $0 = true } }
 
   /// Makes the drives the node's; once, before its first start. The power may go right after it.
   func initialise() async throws {
@@ -176,7 +132,9 @@ final class Machine: Sendable {
       member.id, service: service, life: seams.life, isHonest: lies == nil)
     slot.settle(
       Process(
-        seams: seams, node: node, heals: world.swarm.heals && configuration.repairDelay != nil))
+        seams: seams, node: node,
+        repairsUnasked: world.swarm.heals && configuration.repairDelay != nil,
+        inventoryInterval: configuration.inventoryInterval))
   }
 
   /// Ends the process as an operator would: out of reach first, then its work, then its drives.
@@ -232,13 +190,18 @@ final class Machine: Sendable {
     configuration.pendingDeleteCountMax = dice.pick([1, 4096]) ?? 4096
     configuration.compactionInterval = dice.pick([.seconds(5), .seconds(60)]) ?? .seconds(60)
     configuration.repairDelay = dice.pick([nil, .zero, .seconds(20), .seconds(900)]) ?? nil
-    configuration.repairByteRateMax = dice.pick([nil, 20_000, 1_000_000]) ?? nil
+    configuration.repairByteRateMax = dice.pick([nil, 1000, 1_000_000]) ?? nil
     configuration.repairBatchBlobCountMax = dice.pick([1, 8, 64]) ?? 8
     configuration.repairRequestDeadline = .seconds(dice.number(in: 2...15))
     configuration.inventoryInterval = .seconds(dice.number(in: 60...3600))
     configuration.scrubPeriod = .seconds(dice.number(in: 30...600))
     configuration.scrubByteRateMax = dice.pick([64 << 10, 32 << 20]) ?? 32 << 20
     configuration.scrubInterval = .seconds(dice.number(in: 1...30))
+    // So seldom that nothing may depend on it but what cannot be noticed otherwise.
+    if world.dice("inventory \(position)").chance(0.5) {
+      configuration.inventoryInterval = .seconds(6 * 3600)
+    }
+    world.configure(&configuration)
     return configuration
   }
 

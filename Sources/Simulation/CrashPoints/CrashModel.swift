@@ -18,13 +18,21 @@ struct CrashModel: Sendable {
   var present: Set<SliverKey> = []
   /// What an operation was to store or delete that never answered.
   var uncertain: Set<SliverKey> = []
+  /// Of those, what one opening may find and the next not, because rot hides it or brings it back.
+  var wavering: Set<SliverKey> = []
   var values: Set<[UInt8]?> = [nil]
 
   mutating func begin(_ keys: [SliverKey]) { uncertain.formUnion(keys) }
 
   mutating func finish(_ keys: [SliverKey], present isPresent: Bool) {
     uncertain.subtract(keys)
+    wavering.subtract(keys)
     if isPresent { present.formUnion(keys) } else { present.subtract(keys) }
+  }
+
+  mutating func waver(_ keys: [SliverKey]) {
+    begin(keys)
+    wavering.formUnion(keys)
   }
 
   static func blob(_ number: Int) -> BlobID {
@@ -99,7 +107,7 @@ extension CrashModel {
       guard isContained == (found != nil) || uncertain.contains(key) else {
         throw CrashViolation("\(Self.name(key)) is in the index and not on the drive")
       }
-      answers.stored.append(found != nil)
+      answers.stored.append(found != nil && !wavering.contains(key))
     }
     answers.value = try await store.value(for: "cursor")
     guard values.contains(answers.value) else {

@@ -43,12 +43,12 @@ struct CrashMachine: Sendable {
 struct CrashScript {
   /// The power went for the point.
   private struct PowerCut: Error {}
-  private typealias Body = (SliverStore, inout CrashModel) async throws -> Void
+  typealias Body = (SliverStore, inout CrashModel) async throws -> Void
 
   let machine: CrashMachine
-  private(set) var model = CrashModel()
+  var model = CrashModel()
   private var store: SliverStore?
-  private let point: CrashPoints.Point?
+  let point: CrashPoints.Point?
   /// The number of the script's first operation.
   private let start: Int
 
@@ -112,6 +112,8 @@ struct CrashScript {
     try await read(3, 0..<3)
     try await rotAndScrub(3)
     try await scrub(finding: [])
+    try await rotIndexAndDelete(1)
+    try await rotTombstone(2)
     try await close()
   }
 
@@ -138,7 +140,7 @@ struct CrashScript {
   }
 
   /// Does one step. What fails stays undecided; a store that writes no more is opened again.
-  private mutating func step(_ body: Body) async throws {
+  mutating func step(_ body: Body) async throws {
     for isRetry in [false, true] {
       do {
         try await body(try await opened(), &model)
@@ -174,19 +176,19 @@ struct CrashScript {
     scheduleStrike()
   }
 
-  private mutating func loseIndex() async throws {
+  mutating func loseIndex() async throws {
     store = nil
     machine.index.wipe()
     _ = try await opened()
   }
 
-  private mutating func close() async throws {
+  mutating func close() async throws {
     try await step { store, _ in try await store.close() }
     store = nil
     _ = try await opened()
   }
 
-  private mutating func put(_ blob: Int, _ pairs: Range<Int> = 0..<CrashModel.pairCount)
+  mutating func put(_ blob: Int, _ pairs: Range<Int> = 0..<CrashModel.pairCount)
     async throws
   {
     try await step { store, model in
@@ -230,7 +232,7 @@ struct CrashScript {
     if let error = stored.compactMap(\.1).first { throw error }
   }
 
-  private mutating func delete(_ blob: Int) async throws {
+  mutating func delete(_ blob: Int) async throws {
     try await step { store, model in
       model.begin(CrashModel.keys(blob))
       try await store.delete(CrashModel.blob(blob))
@@ -246,11 +248,11 @@ struct CrashScript {
     }
   }
 
-  private mutating func compact() async throws {
+  mutating func compact() async throws {
     try await step { store, _ in _ = try await store.compact() }
   }
 
-  private mutating func read(_ blob: Int, _ pairs: Range<Int>) async throws {
+  mutating func read(_ blob: Int, _ pairs: Range<Int>) async throws {
     try await step { store, model in
       for key in CrashModel.keys(blob, pairs) {
         let found = try await store.sliver(key)
@@ -259,50 +261,6 @@ struct CrashScript {
         if let symbols, symbols != Array(CrashModel.bytes(key)[100..<200]) {
           throw CrashViolation("\(CrashModel.name(key)) has a wrong symbol")
         }
-      }
-    }
-  }
-
-  /// One sliver rots; whoever reads it finds it missing, and it is stored again.
-  private mutating func rotAndStoreAgain(_ blob: Int) async throws {
-    rot(CrashModel.keys(blob)[0])
-    try await read(blob, 0..<1)
-    try await put(blob, 0..<1)
-  }
-
-  /// One sliver rots; the scrub finds it, and it is stored again.
-  private mutating func rotAndScrub(_ blob: Int) async throws {
-    try await put(blob, 0..<1)
-    let key = CrashModel.keys(blob)[0]
-    rot(key)
-    try await scrub(finding: [key])
-    try await put(blob, 0..<1)
-  }
-
-  private mutating func rot(_ key: SliverKey) {
-    let bytes = CrashModel.bytes(key)
-    for name in machine.disk.names {
-      guard let content = machine.disk.contents(of: name),
-        let offset = content.indices.first(where: { content[$0...].starts(with: bytes) })
-      else { continue }
-      machine.disk.rot(name, at: offset + 50)
-    }
-    model.begin([key])
-  }
-
-  /// A whole pass. Without a fault it finds exactly these.
-  private mutating func scrub(finding keys: [SliverKey]) async throws {
-    let isWell = point?.strike.fault == nil
-    try await step { store, _ in
-      var found: [SliverKey] = []
-      var position: ScrubPosition?
-      repeat {
-        let step = try await store.scrub(from: position, byteCountMax: 4096)
-        found += step.rotten.slivers
-        position = step.next
-      } while position != nil
-      guard !isWell || found == keys else {
-        throw CrashViolation("the scrub found \(found.count) rotten slivers, not \(keys.count)")
       }
     }
   }

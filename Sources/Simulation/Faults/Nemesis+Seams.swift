@@ -224,7 +224,9 @@ extension Nemesis {
         switch kind {
         case .rot:
           drive.disk.rot(bitCount: dice.number(in: 1...100))
-          if dice.chance(0.3) { drive.index.rot(count: dice.number(in: 1...5)) }
+          guard dice.chance(0.3) else { continue }
+          drive.index.rot(count: dice.number(in: 1...5))
+          machine.noteLossUnnoticed()
         case .lostDrive: await replace(drive, of: machine, after: duration)
         case .oldDrive: await putBack(number, of: machine, after: duration)
         default: await mistrust(drive, of: machine, for: duration)
@@ -270,6 +272,7 @@ extension Nemesis {
   private func mistrust(
     _ drive: Machine.Drive, of machine: Machine, for duration: Duration
   ) async {
+    machine.noteLossUnnoticed()
     var trouble = DiskTrouble()
     trouble.lostWriteRate = 0.05
     trouble.misdirectedWriteRate = 0.05

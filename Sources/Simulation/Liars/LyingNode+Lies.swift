@@ -13,6 +13,13 @@ extension LyingNode {
   ) async -> NodeResponse? {
     switch lie {
     case .wrongBytes: return withWrongBytes(response)
+    case .bareSymbols:
+      guard case .readBatch(let outcomes) = response else { return nil }
+      let wrong = outcomes.map { outcome in
+        guard case .symbols(let bytes, []) = outcome else { return outcome }
+        return ReadOutcome.symbols(bytes: damaged(bytes), paths: [])
+      }
+      return wrong == outcomes ? nil : .readBatch(wrong)
     case .otherBlob:
       return earlierAnswer { $0.blob != request.blob && $1.isSameKind(as: response) }
         .map { dressed($0, as: request) }

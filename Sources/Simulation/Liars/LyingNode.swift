@@ -32,6 +32,8 @@ package final class LyingNode: NodeService {
     case falseStatus
     case garbageTexts
     case wrongCount
+    /// Wrong bits in symbols that come without paths; the truth as soon as paths are asked for.
+    case bareSymbols
   }
 
   package enum Frequency: Sendable, Hashable {
@@ -63,6 +65,14 @@ package final class LyingNode: NodeService {
           }
       }
       return Habits(frequencies)
+    }
+
+    /// These, and lies to whoever repairs itself.
+    package func spoilingRepair(_ dice: some Randomness) -> Habits {
+      var habits = self
+      habits.frequencies[dice.number(below: 2) == 0 ? .wrongBytes : .bareSymbols] =
+        dice.number(below: 2) == 0 ? .always : .oncePerBlob
+      return habits
     }
   }
 

@@ -71,4 +71,16 @@ extension SimulatedIndex {
     }
     for place in places { record(event: "rot in entry", place) }
   }
+
+  /// Flips one bit in each value whose key begins with `prefix`.
+  package func rot(keysFrom prefix: [UInt8]) {
+    state.withLock { state in
+      for key in state.keys where key.starts(with: prefix) {
+        guard var value = state.values[key], !value.isEmpty else { continue }
+        value[dice.number(below: value.count)] ^= 1 << UInt8(dice.number(below: 8))
+        state.values[key] = value
+      }
+    }
+    record(event: "rot below key", prefix.count)
+  }
 }

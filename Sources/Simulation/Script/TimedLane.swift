@@ -1,0 +1,88 @@
+// TimedLane.swift
+//
+// An executor that runs the jobs of its tasks one after the other, and lets virtual time pass to the
+// next deadline when there is none. So a script on it takes no real time for waiting, and goes the
+// same way every time, whatever else the process does.
+//
+// Invariant: what runs on it starts no work elsewhere. Time would run past it.
+
+import Simulator
+import Synchronization
+import World
+
+final class TimedLane: TaskExecutor {
+  /// No script lasts longer. What still waits then waits for ever.
+  private static let durationMax = Duration.seconds(100 * 3600)
+
+  private struct State {
+    var jobs: [UnownedJob] = []
+    /// Of `jobs`, the first one that has not run.
+    var next = 0
+    var isRunning = false
+    /// Time stands still again.
+    var isOver = false
+  }
+
+  private let clock: VirtualClock
+  private let end: Instant
+  private let state = Mutex(State())
+
+  init(_ clock: VirtualClock) {
+    self.clock = clock
+    end = clock.now + Self.durationMax
+  }
+
+  /// Runs `body`, with all its child tasks and the actors it calls, on this lane.
+  func run<Value: Sendable>(
+    _ body: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    defer { state.withLock { $0.isOver = true } }
+    return try await withTaskExecutorPreference(self) { try await body() }
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let starts = state.withLock { state in
+      state.jobs.append(job)
+      defer { state.isRunning = true }
+      return !state.isRunning
+    }
+    guard starts else { return }
+    // The jobs run wherever this task does; it ends when nothing is left to wait for.
+    Task.detached {
+      repeat {
+        while let job = self.takeJob() {
+          unsafe job.runSynchronously(on: self.asUnownedTaskExecutor())
+        }
+        self.letTimePass()
+      } while !self.stops()
+    }
+  }
+
+  private func takeJob() -> UnownedJob? {
+    state.withLock { state in
+      guard state.next < state.jobs.count else {
+        state.jobs = []
+        state.next = 0
+        return nil
+      }
+      state.next += 1
+      return state.jobs[state.next - 1]
+    }
+  }
+
+  private func letTimePass() {
+    guard state.withLock({ $0.jobs.isEmpty && !$0.isOver }), let next = clock.nextDeadline,
+      next <= end
+    else { return }
+    clock.advance(to: next)
+  }
+
+  private func stops() -> Bool {
+    state.withLock { state in
+      guard state.jobs.isEmpty else { return false }
+      state.isRunning = false
+      return true
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// RepairScenarioTests.swift
+//
+// What repair writes: exactly the slivers that were encoded, whoever lies and whatever rotted, in the
+// space that they took before.
+
+import Cluster
+import RedStuff
+import Repair
+import Simulator
+import StorageNode
+import Testing
+import World
+
+@testable import Simulation
+
+@Suite(.timeLimit(.minutes(5))) struct RepairScenarioTests {
+  @Test(arguments: [(n: 4, nodes: 4), (n: 7, nodes: 7), (n: 10, nodes: 5), (n: 16, nodes: 6)])
+  func `what is repaired is what was encoded, at every border of the sizes`(
+    _ shape: (n: Int, nodes: Int)
+  ) async throws {
+    var plan = ScriptedCluster.Plan()
+    (plan.shardCount, plan.nodeCount) = (shape.n, shape.nodes)
+    try await ScriptedCluster.run(plan) { cluster in
+      let parameters = cluster.parameters
+      var sizes: Set<Int> = [0, 1, 2]
+      for s in [2, 4, 34] {
+        for border in [
+          s, parameters.secondarySourceCount * s, cluster.byteCount(symbolByteCount: s),
+        ] {
+          sizes.formUnion(border - 1...border + 1)
+        }
+      }
+      let blobs = try await cluster.store(sizes: sizes.sorted())
+      for node in 0..<2 {
+        try await cluster.replaceDrives(of: node)
+        #expect(
+          try await cluster.waits(atMost: .seconds(600)) { try await cluster.isHealed(node) })
+        for blob in blobs {
+          #expect(await cluster.lackingCount(blob, on: node) == 0, "\(blob.metadata.metadata)")
+        }
+      }
+    }
+  }
+
+  // A sliver of another blob or an earlier answer is whole in itself; only the blob ID tells.
+  @Test(arguments: [
+    LyingNode.Lie.wrongBytes, .bareSymbols, .otherBlob, .otherSliver, .oldAnswer, .foreignPaths,
+    .wrongMetadata, .falseStatus,
+  ])
+  func `f liars put nothing into what is repaired`(_ lie: LyingNode.Lie) async throws {
+    for frequency in [LyingNode.Frequency.always, .oncePerBlob] {
+      var plan = ScriptedCluster.Plan()
+      plan.shardCount = 10
+      plan.nodeCount = 10
+      plan.lies = [1: .init([lie: frequency]), 2: .init([lie: frequency])]
+      try await ScriptedCluster.run(plan) { cluster in
+        let blobs = try await cluster.store(sizes: [1, 300, 1500, 2801])
+        // With the third of f gone, hardly anybody else is left to ask.
+        try await cluster.replaceDrives(of: 5)
+        #expect(
+          try await cluster.waits(atMost: .seconds(3600)) { try await cluster.isHealed(5) })
+        #expect(await cluster.lackingCount(blobs, on: 5) == 0)
+      }
+    }
+  }
+
+  @Test func `a liar that lies in every answer is named, and asked no more than once a blob`()
+    async throws
+  {
+    var plan = ScriptedCluster.Plan()
+    plan.lies = [1: .init([.bareSymbols: .always])]
+    plan.configure = { $0.repairBatchBlobCountMax = 1 }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: Array(repeating: 900, count: 12))
+      try await cluster.replaceDrives(of: 4)
+      #expect(try await cluster.waits(atMost: .seconds(600)) { try await cluster.isHealed(4) })
+      #expect(await cluster.lackingCount(blobs, on: 4) == 0)
+      let status = try await cluster.status(of: 4)
+      let liar = cluster.machines[1].member.id
+      #expect(Array(status.liars.keys) == [liar])
+      #expect((1...2 * blobs.count).contains(status.liars[liar] ?? 0))
+    }
+  }
+
+  @Test func `what rotted at a helper does not spread, and is repaired itself`() async throws {
+    var plan = ScriptedCluster.Plan()
+    plan.configure = {
+      $0.scrubPeriod = .seconds(100)
+      // Nothing but the scrub finds out.
+      $0.inventoryInterval = .seconds(1_000_000)
+    }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: Array(repeating: 2000, count: 6))
+      for helper in [2, 3] { cluster.machines[helper].drives[0].disk.rot(bitCount: 40) }
+      try await cluster.replaceDrives(of: 0)
+      let isWell = try await cluster.waits(atMost: .seconds(1200), every: .seconds(30)) {
+        for node in 0..<7 where await cluster.lackingCount(blobs, on: node) > 0 { return false }
+        return true
+      }
+      #expect(isWell)
+      for blob in blobs {
+        let bytes = try await cluster.bytes(of: blob)
+        #expect(
+          try BlobEncoder.encodeSerially(bytes, parameters: cluster.parameters).blobID
+            == blob.blobID)
+      }
+    }
+  }
+
+  @Test func `a lost drive is noticed and refilled without any reader`() async throws {
+    try await ScriptedCluster.run { cluster in
+      let blobs = try await cluster.store(sizes: [1, 500, 4000])
+      try await cluster.replaceDrives(of: 3)
+      #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(3) })
+      for blob in blobs { #expect(await cluster.knownCount(blob, on: 3) == 2) }
+    }
+  }
+
+  // Where healing counted instead of looking, "finished" meant nothing.
+  @Test func `the missing-set may be lost: what is there decides, not what was noted`()
+    async throws
+  {
+    var plan = ScriptedCluster.Plan()
+    plan.configure = { $0.repairDelay = nil }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: [10, 700, 2000])
+      try await cluster.replaceDrives(of: 6)
+      #expect(
+        try await cluster.waits(atMost: .seconds(60)) {
+          try await cluster.status(of: 6).missingSliverCount == 6
+        })
+      await cluster.machines[6].crash(.killed)
+      cluster.machines[6].missingIndex.wipe()
+      await cluster.machines[6].start()
+      #expect(
+        try await cluster.waits(atMost: .seconds(60)) {
+          try await cluster.status(of: 6).missingSliverCount == 6
+        })
+      await cluster.machines[6].process?.node.runRepairNow()
+      #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(6) })
+      #expect(await cluster.lackingCount(blobs, on: 6) == 0)
+    }
+  }
+
+  @Test func `repair ends, and takes the space that was taken before`() async throws {
+    try await ScriptedCluster.run { cluster in
+      // Almost all zero, as a sparse file is.
+      let blobs = [
+        try await cluster.store([UInt8](repeating: 0, count: 5000) + [1]),
+        try await cluster.store([UInt8](repeating: 0, count: 3000)),
+      ]
+      func storedByteCount() -> Int {
+        let disk = cluster.machines[2].drives[0].disk
+        return disk.names.reduce(0) { $0 + (disk.contents(of: $1)?.count ?? 0) }
+      }
+      let before = storedByteCount()
+      for _ in 0..<3 {
+        try await cluster.replaceDrives(of: 2)
+        #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(2) })
+        let status = try await cluster.status(of: 2)
+        #expect(status.receivedByteCount == status.neededByteCount)
+        try await cluster.rest(.seconds(7 * 3600))
+        // An inventory later nothing more has moved.
+        #expect(try await cluster.status(of: 2).receivedByteCount == status.receivedByteCount)
+        #expect(storedByteCount() <= before + 1000)
+      }
+      #expect(await cluster.lackingCount(blobs, on: 2) == 0)
+    }
+  }
+}
