@@ -61,6 +61,7 @@ package struct RepairBenchmark: Sendable {
     if isWanted(.zones) { try await measureZones(&report) }
     if isWanted(.growth) { try await measureGrowth(&report) }
     if isWanted(.reference) { try await measureReference(&report) }
+    if isWanted(.latency) { try await measureLatencies(&report) }
     return report
   }
 

@@ -95,7 +95,9 @@ extension RegionFetch {
     let flights = runs.map {
       Flight(id: 0, run: $0, node: health.placement.node(keeping: $0.line), isHedge: true)
     }
-    return FetchBatch.batches(of: flights, planner: planner, byteCountMax: runByteCountMax).count
+    return FetchBatch.batches(
+      of: flights, planner: planner, lines: lineKinds, byteCountMax: runByteCountMax
+    ).count
   }
 
   // MARK: Spare rows

@@ -3,6 +3,7 @@
 // Whom to ask first.
 
 import Cluster
+import RedStuff
 import Routing
 import RunSeed
 import Simulator
@@ -80,10 +81,11 @@ import World
       counts[0] < 450 && counts[0] > counts[9] && counts[9] > 0, "\(counts), \(RunSeed.current)")
   }
 
-  @Test func `a table asks near nodes first`() {
+  @Test func `a table asks near nodes first`() throws {
     let clock = VirtualClock()
     let table = PeerTable(
-      clock: clock, randomness: SeededRandomness(seed: RunSeed.current.seed()),
+      parameters: try EncodingParameters(shardCount: 10), clock: clock,
+      randomness: SeededRandomness(seed: RunSeed.current.seed()),
       here: Topology(region: "r", zone: "b"))
     let places = [("q", "b"), ("r", "a"), ("r", "b"), ("r", "c"), ("r", "b")]
     let members = places.enumerated().map { number, place in
