@@ -84,7 +84,7 @@ extension RestChecks {
     guard machine.heals, let process = await wellProcess(of: machine) else { return }
     let missing = MissingSet(
       index: FencedIndex(machine.missingIndex, life: process.seams.life),
-      shardCount: world.swarm.shardCount)
+      parameters: world.committee.parameters)
     var last: BlobID?
     do throws(IndexError) {
       while case let page = try await missing.page(after: last, limit: 64), let end = page.last {
