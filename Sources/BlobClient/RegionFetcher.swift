@@ -135,8 +135,9 @@ struct RegionFetcher: Sendable {
   private func hedge(
     _ run: inout Run, _ fetch: inout RegionFetch, in group: inout TaskGroup<Event>
   ) {
-    let (now, most) = services.peers.hedgesAvailable
-    var hedge = fetch.hedge(requestCountMax: now, affordable: most)
+    let (available, burstMax) = services.peers.hedgesAvailable
+    var hedge = fetch.hedge(
+      within: RegionFetch.HedgeLimits(available: available, burstMax: burstMax))
     if services.peers.takeHedges(hedge.requestCount) {
       let batches = batches(of: fetch.launch(hedge), fetch)
       fetch.hedgeCount += batches.count
