@@ -29,9 +29,9 @@ package struct BlobClientConfiguration: Sendable {
   /// Requests that may be sent because others are late, of a thousand others: 2.5 %, for some 2 % that
   /// are late.
   package var hedgesPerThousand = 25
-  /// Of these at once: enough for a node that hangs in the first reads of a process, and for one row
-  /// that a small cluster has to put together.
-  package var hedgeBurstMax = 10
+  /// Of these at once, half of them for hedges of several requests: enough for a node that hangs in
+  /// the first reads of a process, and for one row that a small cluster has to put together.
+  package var hedgeBurstMax = 16
   /// How soon a read that the budget did not suffice for looks again.
   package var hedgeRetryDelay = Duration.milliseconds(50)
   /// How often nodes that failed in passing are tried again when without them nothing is left.

@@ -6,7 +6,8 @@
 //   one cell of a row or column     its other home             1 request
 //   a symbol of an assembled line   that of another sliver     1
 //   a row, all rows being wanted    a row beyond the blob's    1 for each node that is late
-//   any other part                  its other homes            1 for each node that has some
+//   some cells of a row or column   their other homes          1 for each node that has some
+//   any other row or column         what crosses it            1 for each node that has some
 //
 // What was asked first is not given up: whichever way ends first is taken. An answer to a hedge may be
 // late as well, and is hedged again.
@@ -29,23 +30,57 @@ extension RegionFetch {
     var waitsForBudget = false
   }
 
-  /// What to ask for because something is late, with at most `requestCountMax` requests now; more
-  /// than `affordable` will never be possible.
-  mutating func hedge(requestCountMax: Int, affordable: Int) -> Hedge {
+  /// What hedges may take.
+  struct HedgeLimits {
+    /// Requests that may be sent now, and that may ever be sent at once.
+    let available: Int
+    let burstMax: Int
+
+    /// Half of a burst is for what takes one request: most of what is late does, and is not to be left
+    /// waiting for the few that take many.
+    func most(of limit: Int, forPartOf requestCount: Int) -> Int {
+      requestCount <= 1 ? limit : limit - burstMax / 2
+    }
+  }
+
+  /// What to ask for because something is late.
+  mutating func hedge(within limits: HedgeLimits) -> Hedge {
     guard hedgeIsDue else { return Hedge() }
     hedgeIsDue = false
     guard flights.values.contains(where: \.isSlow) else { return Hedge() }
     let late = uncovered(includingSlow: false)
-    guard !late.isEmpty, affordable > 0 else { return Hedge() }
-    guard requestCountMax > 0 else { return Hedge(waitsForBudget: true) }
+    guard !late.isEmpty, limits.burstMax > 0 else { return Hedge() }
+    guard limits.available > 0 else { return Hedge(waitsForBudget: true) }
     let sources = punctualSources
-    let ways = [spareSteps(for: late, from: sources), steps(for: late, from: sources)]
-      .compactMap(\.self).map { Hedge(steps: $0, requestCount: requestCount(of: $0)) }
-    guard let best = ways.min(by: { $0.requestCount < $1.requestCount }) else { return Hedge() }
-    if best.requestCount <= requestCountMax { return best }
-    var part = affordablePart(of: late, from: sources, requestCountMax: requestCountMax)
-    part.waitsForBudget = part.requestCount > 0 || best.requestCount <= affordable
-    return part
+    // Each spare row is of use: all may be there when only some of the late ones have come.
+    var parts = (spareSteps(for: late, from: sources) ?? []).map { [$0] }
+    if parts.isEmpty {
+      let whole = steps(for: late, from: sources, limits)
+      if let whole, requestCount(of: whole) <= 1 {
+        parts = [whole]
+      } else {
+        parts = late.lines(lineKinds == .columns ? .secondary : .primary)
+          .prefix(Self.partCountMax).compactMap { steps(for: $0, from: sources, limits) }
+      }
+    }
+    return affordable(parts, limits)
+  }
+
+  /// As many parts as can be had within the limits.
+  private func affordable(_ parts: [[ReadStep]], _ limits: HedgeLimits) -> Hedge {
+    var hedge = Hedge()
+    for part in parts {
+      let steps = hedge.steps + part.filter { !hedge.steps.contains($0) }
+      let requestCount = requestCount(of: steps)
+      let added = requestCount - hedge.requestCount
+      if requestCount <= limits.most(of: limits.available, forPartOf: added) {
+        hedge.steps = steps
+        hedge.requestCount = requestCount
+      } else if added <= limits.most(of: limits.burstMax, forPartOf: added) {
+        hedge.waitsForBudget = true
+      }
+    }
+    return hedge
   }
 
   mutating func launch(_ hedge: Hedge) -> [Flight] {
@@ -64,29 +99,38 @@ extension RegionFetch {
     return sources
   }
 
-  private func steps(for late: WantedCells, from sources: SliverSources) -> [ReadStep]? {
-    planner.plan(late, from: sources, lines: lineKinds, held: held(includingSlow: false))?.steps
+  /// The way with the fewest requests, and of those the one with the fewest bytes.
+  private func steps(
+    for late: WantedCells, from sources: SliverSources, _ limits: HedgeLimits
+  ) -> [ReadStep]? {
+    let plan = planner.plan(
+      late, from: sources, lines: lineKinds, held: held(includingSlow: false))
+    guard let cells = cellSteps(for: late, from: sources, countMax: limits.burstMax) else {
+      return plan?.steps
+    }
+    guard let plan, requestCount(of: plan.steps) <= requestCount(of: cells) else { return cells }
+    return plan.steps
   }
 
-  /// As many parts of what is late as can be had with so many requests.
-  private func affordablePart(
-    of late: WantedCells, from sources: SliverSources, requestCountMax: Int
-  ) -> Hedge {
-    var chosen = Hedge()
-    // Each spare row is of use: all may be there when only some of the late ones have come.
-    var parts = (spareSteps(for: late, from: sources) ?? []).map { [$0] }
-    if parts.isEmpty {
-      parts = late.lines(lineKinds == .columns ? .secondary : .primary)
-        .prefix(Self.partCountMax).compactMap { steps(for: $0, from: sources) }
-    }
-    for part in parts.prefix(Self.partCountMax) {
-      let steps = chosen.steps + part.filter { !chosen.steps.contains($0) }
-      let requestCount = requestCount(of: steps)
-      if requestCount <= requestCountMax {
-        chosen = Hedge(steps: steps, requestCount: requestCount)
+  /// Each cell from a home of its own; nil if one has none, or if they are many.
+  private func cellSteps(
+    for late: WantedCells, from sources: SliverSources, countMax: Int
+  ) -> [ReadStep]? {
+    var steps: [ReadStep] = []
+    for row in late.sortedRows {
+      for range in late[row].ranges {
+        if sources.isUsable(.row(row)) {
+          steps.append(.symbols(of: .row(row), range))
+          continue
+        }
+        guard range.count <= countMax else { return nil }
+        for column in range {
+          guard sources.isUsable(.column(column)) else { return nil }
+          steps.append(.symbols(of: .column(column), row..<row + 1))
+        }
       }
     }
-    return chosen
+    return steps.count <= countMax ? steps : nil
   }
 
   private func requestCount(of steps: [ReadStep]) -> Int {

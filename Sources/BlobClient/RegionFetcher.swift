@@ -36,6 +36,14 @@ struct RegionFetcher: Sendable {
       group in
       defer { group.cancelAll() }
       var run = Run()
+      for node in services.peers.takeProbes() {
+        let services = services
+        let deadline = services.clock.now + services.configuration.requestDeadline
+        group.addTask {
+          await services.peers.probe(node, deadline: deadline, over: services.transport)
+          return .dropped
+        }
+      }
       while true {
         switch fetch.next() {
         case .done: return .success(())
@@ -135,8 +143,9 @@ struct RegionFetcher: Sendable {
   private func hedge(
     _ run: inout Run, _ fetch: inout RegionFetch, in group: inout TaskGroup<Event>
   ) {
-    let (now, most) = services.peers.hedgesAvailable
-    var hedge = fetch.hedge(requestCountMax: now, affordable: most)
+    let (available, burstMax) = services.peers.hedgesAvailable
+    var hedge = fetch.hedge(
+      within: RegionFetch.HedgeLimits(available: available, burstMax: burstMax))
     if services.peers.takeHedges(hedge.requestCount) {
       let batches = batches(of: fetch.launch(hedge), fetch)
       fetch.hedgeCount += batches.count

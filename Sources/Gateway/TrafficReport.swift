@@ -10,7 +10,7 @@ package struct ClusterTraffic: Codable, Equatable, Sendable {
     /// `gateway`, or the name of a node.
     package var from: String
     package var to: String
-    /// `write`, `read`, `degradedRead`, `repair` or `metadata`.
+    /// `write`, `read`, `degradedRead`, `repair`, `metadata` or `health`.
     package var purpose: String
     /// Whether the two are in different zones or regions, as far as that is known.
     package var crossesZones: Bool

@@ -3,8 +3,8 @@
 // What a reader or writer has seen of each node: how fast it answers, how often it failed lately,
 // what it is working on now. Kept in memory only; a wrong opinion costs a detour, never a byte.
 //
-// Invariant: opinions fade. A suspected node is asked again after its time, or it could never prove
-// that it came back.
+// Invariant: opinions fade. A node that failed is asked again after its time, by a probe that nothing
+// waits for, and is suspected until it answers; one that is not trusted gets its chance after its time.
 
 package import Cluster
 package import World
@@ -38,14 +38,22 @@ package struct PeerStatistics: Sendable {
     case hedge(byteCount: Int)
     /// Takes what a drive and the registry take, so it does not tell how long a read may.
     case store(byteCount: Int)
+    /// Whether a node that failed answers again. Says nothing about its speed.
+    case probe
 
     var byteCount: Int {
       switch self {
       case .read(let count), .hedge(let count), .store(let count): count
+      case .probe: 0
       }
     }
 
-    var isRead: Bool { if case .store = self { false } else { true } }
+    var isRead: Bool {
+      switch self {
+      case .read, .hedge: true
+      case .store, .probe: false
+      }
+    }
   }
 
   /// How a request ended, as far as it says something about the node.
@@ -68,6 +76,8 @@ package struct PeerStatistics: Sendable {
     var consecutiveFailureCount = 0
     var inFlightCount = 0
     var suspectedUntil: Instant?
+    /// It failed, and has not answered since.
+    var isSilent = false
     var givenUpCount = 0
     var lastGivenUp: Instant?
   }
@@ -90,11 +100,15 @@ package struct PeerStatistics: Sendable {
     peer.inFlightCount = max(peer.inFlightCount - 1, 0)
     switch outcome {
     case .answered(let latency):
-      peer.consecutiveFailureCount = 0
       peer.suspectedUntil = nil
+      peer.isSilent = false
+      // It is there; whether it gives what it is asked for is still open.
+      guard request != .probe else { break }
+      peer.consecutiveFailureCount = 0
       peer.givenUpCount = 0
       note(latency, request, &peer)
     case .failed:
+      peer.isSilent = true
       Self.suspect(&peer, at: now)
     case .abandoned(let age):
       if request.isRead { gaveUp(after: age, request, &peer, at: now) }
@@ -157,8 +171,19 @@ package struct PeerStatistics: Sendable {
   }
 
   package func isSuspected(_ node: NodeID, at now: Instant) -> Bool {
-    guard let until = peers[node]?.suspectedUntil else { return false }
-    return now < until
+    guard let peer = peers[node], let until = peer.suspectedUntil else { return false }
+    return peer.isSilent || now < until
+  }
+
+  /// Nodes that failed and whose time has passed, to be asked whether they are back. Each is named
+  /// to one caller at a time.
+  package mutating func takeProbes(at now: Instant) -> [NodeID] {
+    let due = peers.filter {
+      $0.value.isSilent && $0.value.suspectedUntil.map { $0 <= now } ?? true
+    }
+    .keys.sorted()
+    for node in due { peers[node]?.suspectedUntil = now + Self.suspicionMin }
+    return due
   }
 
   /// Of a small answer.

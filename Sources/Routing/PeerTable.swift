@@ -75,6 +75,21 @@ package final class PeerTable: Sendable {
     state.withLock { $0.statistics.distrust(node, at: now) }
   }
 
+  // MARK: Probes
+
+  /// Nodes that failed some time ago: whoever takes them asks each with `probe`.
+  package func takeProbes() -> [NodeID] {
+    let now = clock.now
+    return state.withLock { $0.statistics.takeProbes(at: now) }
+  }
+
+  /// Asks a node whether it is back.
+  package func probe(_ node: NodeID, deadline: Instant, over transport: any Transport) async {
+    _ = await send(
+      .health(detailed: false), for: .health, to: node, deadline: deadline, over: transport,
+      as: .probe)
+  }
+
   // MARK: Hedges
 
   /// How long to wait for an answer of so many bytes before it counts as late.

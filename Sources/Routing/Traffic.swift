@@ -15,6 +15,8 @@ package enum TrafficPurpose: String, CaseIterable, Hashable, Sendable {
   case repair
   /// Metadata of blobs, for reads and repair alike.
   case metadata
+  /// Whether a node that failed is back.
+  case health
 }
 
 package struct TrafficCount: Hashable, Sendable {

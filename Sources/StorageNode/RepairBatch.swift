@@ -56,6 +56,11 @@ struct RepairBatch {
   init(node: StorageNode) { self.node = node }
 
   mutating func run(_ blobs: [MissingBlob]) async throws {
+    let silent = node.peers.takeProbes()
+    _ = try await fanOut(count: silent.count, width: Self.requestsInFlightMax) { [node] in
+      await node.peers.probe(
+        silent[$0], deadline: node.clock.now + PeerStatistics.suspicionMin, over: node.transport)
+    }
     // One for all blobs: then they share their helpers.
     let ranks = node.peers.ranks(of: node.committee.members)
     let prepared = try await fanOut(

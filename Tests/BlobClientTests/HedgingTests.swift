@@ -107,6 +107,20 @@ import World
     #expect(played.isDone && played.isRight(cells: cells))
   }
 
+  // Its column comes whole, because that is fewer bytes than a path, and put together from rows would
+  // be as few.
+  @Test func `one late cell comes from its other home also where cells are small`() async throws {
+    let cells = 9..<10
+    var played = try PlayedFetch(try await TestCluster(shards: 10), byteCount: 56, cells: cells)
+    let first = try played.start()
+    #expect(first.map(\.run.line) == [.column(2)])
+    played.fetch.late(first.map(\.id))
+    let hedge = played.hedge(budget: 16)
+    #expect(hedge.map(\.run) == [SymbolRun(line: .row(1), symbols: 2..<3, purpose: .cells)])
+    try played.answer(hedge)
+    #expect(played.isDone && played.isRight(cells: cells))
+  }
+
   @Test func `a late symbol of a row that is put together is replaced by one of another column`()
     async throws
   {
@@ -135,12 +149,13 @@ import World
       try await TestCluster(shards: 10), byteCount: 28 * 300, cells: 8..<11)
     let first = try played.start()
     played.fetch.late(first.map(\.id))
-    for budget in [0, 2] {
-      let hedge = played.fetch.hedge(requestCountMax: budget, affordable: 3)
+    for budget in [0, 2, 10] {
+      let hedge = played.planned(budget: budget)
       #expect(hedge.steps.isEmpty && hedge.requestCount == 0 && hedge.waitsForBudget)
       played.fetch.hedgeIsDue = true
     }
-    let hedge = played.hedge(budget: 3)
+    // Half of a burst is kept for what takes one request.
+    let hedge = played.hedge(budget: 11)
     #expect(played.nodes(hedge).count == 3)
   }
 
@@ -149,8 +164,11 @@ import World
       try await TestCluster(shards: 10), byteCount: 28 * 300, cells: 8..<11)
     let first = try played.start()
     played.fetch.late(first.map(\.id))
-    let hedge = played.fetch.hedge(requestCountMax: 2, affordable: 2)
-    #expect(hedge.steps.isEmpty && !hedge.waitsForBudget)
+    let hedge = played.planned(budget: 5, burstMax: 5)
+    #expect(hedge.requestCount == 3)
+    played.fetch.hedgeIsDue = true
+    let small = played.planned(budget: 4, burstMax: 4)
+    #expect(small.steps.isEmpty && !small.waitsForBudget)
   }
 
   @Test func `with a budget for one of two late rows, that one comes in place of either`()
@@ -161,7 +179,7 @@ import World
       let first = try played.start()
       try played.answer(first[2...])
       played.fetch.late(first[..<2].map(\.id))
-      let hedge = played.fetch.hedge(requestCountMax: 1, affordable: 10)
+      let hedge = played.planned(budget: 1)
       #expect(hedge.requestCount == 1 && hedge.waitsForBudget)
       try played.answer(played.fetch.launch(hedge))
       #expect(!played.isDone)
@@ -238,7 +256,8 @@ import World
     }
     first.dropFirst().forEach(answer)
     fetch.late([first[0].id])
-    let hedge = fetch.launch(fetch.hedge(requestCountMax: 1, affordable: 10))
+    let hedge = fetch.launch(
+      fetch.hedge(within: RegionFetch.HedgeLimits(available: 1, burstMax: 16)))
     try #require(hedge.count == 1 && [3, 4].contains(hedge[0].run.line.index))
     answer(hedge[0])
     #expect(fetch.newLiars.isEmpty && !fetch.isInconsistent)
@@ -280,7 +299,7 @@ import World
         case .wait: break
         }
         if isDone { break }
-        waiting += played.hedge(budget: dice.number(below: 4))
+        waiting += played.hedge(budget: dice.number(below: 17))
         guard !waiting.isEmpty else { continue }
         let flight = waiting[dice.number(below: waiting.count)]
         let fate = troubleCount > 0 ? dice.number(below: 5) : 0
@@ -333,7 +352,7 @@ import World
       return counts
     }
     #expect(hedgeCount > 0, "\(RunSeed.current)")
-    #expect((hedgeCount - 10) * 1000 <= (requestCount - hedgeCount + 1) * 25, "\(RunSeed.current)")
+    #expect((hedgeCount - 16) * 1000 <= (requestCount - hedgeCount + 1) * 25, "\(RunSeed.current)")
     // Of 1600 requests some 16 are slow, so that without hedges as many of 400 reads would be.
     #expect(quickCount >= 396, "\(quickCount), \(RunSeed.current)")
   }

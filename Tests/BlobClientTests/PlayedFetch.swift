@@ -47,9 +47,12 @@ struct PlayedFetch {
   }
 
   /// The flights of a hedge, as the fetcher would send them.
-  mutating func hedge(budget: Int, affordable: Int = 10) -> [RegionFetch.Flight] {
-    let hedge = fetch.hedge(requestCountMax: budget, affordable: affordable)
-    return fetch.launch(hedge)
+  mutating func hedge(budget: Int) -> [RegionFetch.Flight] {
+    fetch.launch(planned(budget: budget))
+  }
+
+  mutating func planned(budget: Int, burstMax: Int = 16) -> RegionFetch.Hedge {
+    fetch.hedge(within: RegionFetch.HedgeLimits(available: budget, burstMax: burstMax))
   }
 
   func outcome(of flight: RegionFetch.Flight, lies: Bool = false) throws -> ReadOutcome {

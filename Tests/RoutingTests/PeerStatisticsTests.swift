@@ -15,19 +15,44 @@ extension PeerStatistics.Request {
   static let start = Instant(nanoseconds: 1_000_000_000_000)
   let node = NodeID(3)
 
-  @Test func `a failed node is suspected for a time that doubles up to a limit`() {
+  @Test func `a failed node is probed after a time that doubles up to a limit`() {
     var peers = PeerStatistics()
     var lengths: [Duration] = []
     for _ in 0..<12 {
       peers.began(node)
       peers.ended(node, .small, .failed, at: Self.start)
       var seconds = 1
-      while peers.isSuspected(node, at: Self.start + .seconds(seconds)) { seconds += 1 }
+      while peers.takeProbes(at: Self.start + .seconds(seconds)).isEmpty { seconds += 1 }
       lengths.append(.seconds(seconds))
     }
     #expect(
       lengths
         == ([1, 2, 4, 8, 16, 32] + Array(repeating: 60, count: 6)).map { .seconds($0) })
+  }
+
+  @Test func `a failed node is suspected until it answers, and probed by one at a time`() {
+    var peers = PeerStatistics()
+    peers.ended(node, .small, .failed, at: Self.start)
+    #expect(peers.takeProbes(at: Self.start) == [])
+    let later = Self.start + .seconds(5)
+    #expect(peers.isSuspected(node, at: later))
+    #expect(peers.takeProbes(at: later) == [node])
+    #expect(peers.takeProbes(at: later) == [])
+    peers.ended(node, .probe, .abandoned(after: .milliseconds(1)), at: later)
+    #expect(peers.isSuspected(node, at: later))
+    peers.ended(node, .probe, .answered(after: .milliseconds(1)), at: later)
+    #expect(!peers.isSuspected(node, at: later))
+    // Whether it gives what it is asked for is still open.
+    #expect(peers.consecutiveFailureCount(of: node) == 1)
+    #expect(peers.smoothedLatency(of: node) == nil)
+  }
+
+  @Test func `a node that is not trusted gets its chance after its time`() {
+    var peers = PeerStatistics()
+    peers.distrust(node, at: Self.start)
+    #expect(peers.isSuspected(node, at: Self.start))
+    #expect(!peers.isSuspected(node, at: Self.start + .seconds(1)))
+    #expect(peers.takeProbes(at: Self.start + .seconds(1)) == [])
   }
 
   @Test func `an answer ends the suspicion`() {
