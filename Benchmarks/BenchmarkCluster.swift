@@ -69,6 +69,16 @@ extension BenchmarkWorld {
   }
 }
 
+extension BenchmarkWorld {
+  /// One that waits for what is late.
+  func unhedgedClient() -> BlobClient {
+    client {
+      $0.hedgesPerThousand = 0
+      $0.hedgeBurstMax = 0
+    }
+  }
+}
+
 final class BenchmarkCluster: Sendable {
   let shape: BenchmarkShape
   let world: BenchmarkWorld

@@ -141,10 +141,7 @@ extension RepairBenchmark {
     try await withCluster(fanOut.shape) { cluster in
       let blobs = try await cluster.store(Self.blobCount, byteCount: fanOut.blobByteCount)
       cluster.world.transport.setDelay(Self.delays(slowShare: 0.01, seed: 2))
-      let patient = cluster.world.client {
-        $0.hedgesPerThousand = 0
-        $0.hedgeBurstMax = 0
-      }
+      let patient = cluster.world.unhedgedClient()
       let count = max(settings.readCount / Self.turnCount, 1)
       _ = try await read(count / 10 + 100, of: blobs, fanOut, cluster, seed: 0)
       _ = try await read(100, of: blobs, fanOut, cluster, by: patient, seed: 0)

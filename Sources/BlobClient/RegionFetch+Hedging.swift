@@ -86,7 +86,6 @@ extension RegionFetch {
   mutating func launch(_ hedge: Hedge) -> [Flight] {
     guard !hedge.steps.isEmpty else { return [] }
     sometimes(.readHedged)
-    for case .whole(let line) in hedge.steps where isSpare(line) { spares.ask(line.index) }
     return launch(ReadPlan(steps: hedge.steps, byteCount: 0), isHedge: true)
   }
 
@@ -142,90 +141,6 @@ extension RegionFetch {
     return FetchBatch.batches(
       of: flights, planner: planner, lines: lineKinds, byteCountMax: runByteCountMax
     ).count
-  }
-
-  // MARK: Spare rows
-
-  /// Whether every row is wanted as a whole, or known.
-  var needsWholeMatrix: Bool {
-    let all = 0..<planner.parameters.secondarySourceCount
-    return block.columns == all
-      && (0..<planner.parameters.primarySourceCount).allSatisfy {
-        zeroRows.contains($0) || wanted[$0] == RangeSet(all)
-      }
-  }
-
-  func isSpare(_ line: MatrixLine) -> Bool {
-    line.axis == .primary && line.index >= planner.parameters.primarySourceCount
-  }
-
-  /// Rows that are lacking for the matrix even when all has come that is on its way.
-  func spareShortage(includingSlow: Bool) -> Int {
-    let coming = promisedLines(includingSlow: includingSlow).count { $0.axis == .primary }
-    return planner.parameters.primarySourceCount
-      - (zeroRows.count + verifiedRows.count + spares.bytes.count + coming)
-  }
-
-  /// As many rows as are lacking, from as few nodes as possible; nil if there are not so many, or if
-  /// it is not whole rows that are late: then more would have to be fetched than is late.
-  private func spareSteps(
-    for late: WantedCells, from sources: SliverSources
-  ) -> [ReadStep]? {
-    let all = RangeSet(0..<planner.parameters.secondarySourceCount)
-    guard spares.areUsable, late.rows.values.allSatisfy({ $0 == all }) else { return nil }
-    let shortage = spareShortage(includingSlow: false)
-    guard shortage <= late.rows.count else { return nil }
-    let candidates = sources.ordered(.primary).map { MatrixLine.row($0) }
-      .filter { isSpare($0) && !spares.asked.contains($0.index) }
-    guard shortage > 0, candidates.count >= shortage else { return nil }
-    var byNode: [(best: Int, lines: [MatrixLine])] = []
-    var places: [NodeID: Int] = [:]
-    for (position, line) in candidates.enumerated() {
-      let node = health.placement.node(keeping: line)
-      if let place = places[node] {
-        byNode[place].lines.append(line)
-      } else {
-        places[node] = byNode.count
-        byNode.append((position, [line]))
-      }
-    }
-    // A node that has all that is needed is as good as one that has more.
-    let ordered = byNode.sorted {
-      (-min($0.lines.count, shortage), $0.best) < (-min($1.lines.count, shortage), $1.best)
-    }
-    return ordered.flatMap(\.lines).prefix(shortage).map { ReadStep.whole($0) }
-  }
-
-  /// A job once there are as many rows as the matrix has.
-  mutating func rowsFromSpares() -> [FetchJob] {
-    let k1 = planner.parameters.primarySourceCount
-    let lacking = k1 - zeroRows.count - verifiedRows.count
-    guard spares.isActive, !spares.isDecoding, !wanted.isEmpty, lacking > 0,
-      spares.bytes.count >= lacking
-    else { return [] }
-    spares.isDecoding = true
-    let zeros = [UInt8](repeating: 0, count: block.rowByteCount)
-    let rows =
-      zeroRows.map { ($0, zeros) }
-      + verifiedRows.sorted().map { ($0, Array(block.bytes[block.range(ofRow: $0)])) }
-      + spares.bytes.sorted { $0.key < $1.key }.prefix(lacking).map { ($0.key, $0.value) }
-    return [.rows(RowsFromSpares(rows: rows, targets: wanted.sortedRows))]
-  }
-
-  /// Nil: what was made of the spare rows does not fit the metadata.
-  mutating func replaced(_ rows: [Int: [UInt8]]?) {
-    spares.isDecoding = false
-    guard let rows else {
-      // The blob is badly encoded, and its rows are what counts: they are waited for.
-      spares.areUsable = false
-      replan()
-      return
-    }
-    sometimes(.rowFromSpares)
-    for (row, bytes) in rows.sorted(by: { $0.key < $1.key })
-    where wanted.sortedRows.contains(row) {
-      deliver(row: row, bytes, isOwn: false)
-    }
   }
 }
 

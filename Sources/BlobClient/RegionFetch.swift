@@ -104,6 +104,9 @@ struct RegionFetch: Sendable {
     guard !uncovered.isEmpty else { return .wait }
     let held = held(includingSlow: true)
     for sources in [health.prompt, health.answering] {
+      if let plan = planWithSpares(uncovered, from: sources) {
+        return .send(launch(plan, isHedge: false))
+      }
       if let plan = planner.plan(uncovered, from: sources, lines: lineKinds, held: held) {
         return .send(launch(plan, isHedge: false))
       }
@@ -164,7 +167,9 @@ struct RegionFetch: Sendable {
     for step in plan.steps {
       switch step {
       case .symbols: break
-      case .whole(let line): lines[line, default: LineProgress()].own = []
+      case .whole(let line):
+        if isSpare(line) { spares.ask(line.index) }
+        lines[line, default: LineProgress()].own = []
       case .assembled(let line, _): lines[line] = lines[line] ?? LineProgress()
       }
     }

@@ -1,0 +1,120 @@
+// RegionFetch+Spares.swift
+//
+// Rows beyond the blob's own in place of rows that are late or lost, where all of the matrix is wanted
+// (see SpareRows).
+
+import Cluster
+import RedStuff
+import Routing
+import World
+
+extension RegionFetch {
+  /// Whether every row is wanted as a whole, or known.
+  var needsWholeMatrix: Bool {
+    let all = 0..<planner.parameters.secondarySourceCount
+    return block.columns == all
+      && (0..<planner.parameters.primarySourceCount).allSatisfy {
+        zeroRows.contains($0) || wanted[$0] == RangeSet(all)
+      }
+  }
+
+  func isSpare(_ line: MatrixLine) -> Bool {
+    line.axis == .primary && line.index >= planner.parameters.primarySourceCount
+  }
+
+  /// Rows that are lacking for the matrix even when all has come that is on its way.
+  func spareShortage(includingSlow: Bool) -> Int {
+    let coming = promisedLines(includingSlow: includingSlow).count { $0.axis == .primary }
+    return planner.parameters.primarySourceCount
+      - (zeroRows.count + verifiedRows.count + spares.bytes.count + coming)
+  }
+
+  /// For hedges: as many rows as are lacking; nil if there are not so many, or if it is not whole
+  /// rows that are late: then more would have to be fetched than is late.
+  func spareSteps(for late: WantedCells, from sources: SliverSources) -> [ReadStep]? {
+    guard spares.areUsable, late.rows.values.allSatisfy({ $0 == wholeRow }) else { return nil }
+    let shortage = spareShortage(includingSlow: false)
+    guard shortage > 0, shortage <= late.rows.count else { return nil }
+    return spareSteps(shortage, from: sources)
+  }
+
+  /// A plan in which spare rows stand in for rows that cannot be had as they are: a request for each,
+  /// and not one for each of the k2 columns that cross it. Nil where that is not possible.
+  func planWithSpares(_ uncovered: WantedCells, from sources: SliverSources) -> ReadPlan? {
+    guard spares.areUsable else { return nil }
+    let lost = uncovered.sortedRows.filter { row in
+      !sources.isUsable(.row(row)) && uncovered[row] == wholeRow && lines[.row(row)] == nil
+    }
+    var rest = uncovered
+    for row in lost { rest.remove(row: row) }
+    guard !lost.isEmpty, rest.rows.values.allSatisfy({ $0 == wholeRow }),
+      rest.sortedRows.allSatisfy({ sources.isUsable(.row($0)) && lines[.row($0)] == nil })
+    else { return nil }
+    let shortage = spareShortage(includingSlow: true) - rest.rows.count
+    guard shortage > 0, shortage <= lost.count, let steps = spareSteps(shortage, from: sources)
+    else { return nil }
+    return ReadPlan(
+      steps: rest.sortedRows.map { .whole(.row($0)) } + steps,
+      byteCount: uncovered.rows.count * wholeRow.ranges.reduce(0) { $0 + $1.count }
+        * symbolByteCount)
+  }
+
+  private var wholeRow: RangeSet<Int> {
+    RangeSet(0..<planner.parameters.secondarySourceCount)
+  }
+
+  /// So many rows that were not asked for yet, from as few nodes as possible.
+  private func spareSteps(_ shortage: Int, from sources: SliverSources) -> [ReadStep]? {
+    let candidates = sources.ordered(.primary).map { MatrixLine.row($0) }
+      .filter { isSpare($0) && !spares.asked.contains($0.index) }
+    guard candidates.count >= shortage else { return nil }
+    var byNode: [(best: Int, lines: [MatrixLine])] = []
+    var places: [NodeID: Int] = [:]
+    for (position, line) in candidates.enumerated() {
+      let node = health.placement.node(keeping: line)
+      if let place = places[node] {
+        byNode[place].lines.append(line)
+      } else {
+        places[node] = byNode.count
+        byNode.append((position, [line]))
+      }
+    }
+    // A node that has all that is needed is as good as one that has more.
+    let ordered = byNode.sorted {
+      (-min($0.lines.count, shortage), $0.best) < (-min($1.lines.count, shortage), $1.best)
+    }
+    return ordered.flatMap(\.lines).prefix(shortage).map { ReadStep.whole($0) }
+  }
+
+  /// A job once there are as many rows as the matrix has.
+  mutating func rowsFromSpares() -> [FetchJob] {
+    let k1 = planner.parameters.primarySourceCount
+    let lacking = k1 - zeroRows.count - verifiedRows.count
+    guard spares.isActive, !spares.isDecoding, !wanted.isEmpty, lacking > 0,
+      spares.bytes.count >= lacking
+    else { return [] }
+    spares.isDecoding = true
+    let zeros = [UInt8](repeating: 0, count: block.rowByteCount)
+    let rows =
+      zeroRows.map { ($0, zeros) }
+      + verifiedRows.sorted().map { ($0, Array(block.bytes[block.range(ofRow: $0)])) }
+      + spares.bytes.sorted { $0.key < $1.key }.prefix(lacking).map { ($0.key, $0.value) }
+    return [.rows(RowsFromSpares(rows: rows, targets: wanted.sortedRows))]
+  }
+
+  /// Nil: what was made of the spare rows does not fit the metadata.
+  mutating func replaced(_ rows: [Int: [UInt8]]?) {
+    spares.isDecoding = false
+    guard let rows else {
+      // The blob is badly encoded, and its rows are what counts: they are waited for.
+      spares.areUsable = false
+      replan()
+      return
+    }
+    sometimes(.rowFromSpares)
+    for (row, bytes) in rows.sorted(by: { $0.key < $1.key })
+    where wanted.sortedRows.contains(row) {
+      deliver(row: row, bytes, isOwn: false)
+    }
+  }
+}
