@@ -116,6 +116,12 @@ package final class SimulatedRun: Sendable {
     for machine in machines where machine.isFrail && dice.chance(0.5) {
       await machine.crash(.powerLost)
     }
+    // Others get empty drives, and have to be refilled beside the dead and the liars.
+    let refills = world.dice("refills")
+    for machine in machines
+    where world.swarm.heals && machine.isFrail && machine.isRunning && refills.chance(0.5) {
+      await machine.replaceDrives()
+    }
     await rest(Self.settlingTime)
     // An operator starts a node again whose drives gave trouble.
     for machine in machines {
@@ -166,7 +172,7 @@ package final class SimulatedRun: Sendable {
       let lies = liesAreOn && swarm.frailNodes.contains(position) && dice.chance(0.7)
       var habits: LyingNode.Habits? = lies ? .random(dice) : nil
       let repairDice = world.dice("lies to repair \(position)")
-      if swarm.heals, repairDice.chance(0.6) { habits = habits?.spoilingRepair(repairDice) }
+      if swarm.heals, repairDice.chance(0.8) { habits = habits?.spoilingRepair(repairDice) }
       return Machine(position: position, signer: signer, lies: habits, in: world)
     }
   }

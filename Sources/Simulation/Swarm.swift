@@ -68,7 +68,8 @@ package struct Swarm: Sendable {
     let dice = SeededRandomness(seed: seed, label: "swarm")
     self.seed = seed
     self.safetyDuration = safetyDuration
-    heals = SeededRandomness(seed: seed, label: "healing").chance(0.6)
+    let healing = SeededRandomness(seed: seed, label: "healing")
+    heals = healing.chance(0.6)
     shardCount = dice.chance(0.5) ? dice.number(in: 4...13) : dice.number(in: 4...40)
     let nodeCount = dice.number(in: 4...min(13, shardCount))
     shardRuns =
@@ -102,6 +103,10 @@ package struct Swarm: Sendable {
       guard dice.chance(0.7) else { continue }
       frailNodes.insert(node)
       left -= shardRuns[node].count
+    }
+    // What makes repair work, and what makes it hard.
+    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull] where healing.chance(0.3) && heals {
+      faults.insert(kind)
     }
   }
 

@@ -13,7 +13,7 @@ import World
 
 @testable import Simulation
 
-@Suite(.timeLimit(.minutes(5))) struct AbsenceScenarioTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct AbsenceScenarioTests {
   @Test func `a drive that is mounted late has everything, and nobody deleted anything`()
     async throws
   {
@@ -80,7 +80,7 @@ import World
     try await ScriptedCluster.run(plan) { cluster in
       for tenths in 0..<24 {
         let blobs = try await cluster.store(sizes: Array(repeating: 800 + tenths, count: 6))
-        try await cluster.replaceDrives(of: 2)
+        await cluster.machines[2].replaceDrives()
         try await cluster.rest(.milliseconds(100 * tenths))
         for blob in blobs { try await cluster.delete(blob) }
         try await cluster.rest(.seconds(120))
@@ -95,7 +95,7 @@ import World
     plan.configure = { $0.repairDelay = nil }
     try await ScriptedCluster.run(plan) { cluster in
       let blobs = try await cluster.store(sizes: [100, 2000])
-      try await cluster.replaceDrives(of: 5)
+      await cluster.machines[5].replaceDrives()
       #expect(
         try await cluster.waits(atMost: .seconds(60)) {
           try await cluster.status(of: 5).missingBlobCount == 2

@@ -13,7 +13,7 @@ import World
 
 @testable import Simulation
 
-@Suite(.timeLimit(.minutes(5))) struct InterruptionScenarioTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct InterruptionScenarioTests {
   private func hurried(_ configuration: inout StorageNodeConfiguration) {
     configuration.scrubPeriod = .seconds(20)
     configuration.compactionInterval = .seconds(1)
@@ -32,7 +32,7 @@ import World
       let blobs = try await cluster.store(sizes: Array(repeating: 1200, count: 10))
       for blob in blobs.prefix(4) { try await cluster.delete(blob) }
       let kept = Array(blobs.dropFirst(4))
-      try await cluster.replaceDrives(of: 4)
+      await cluster.machines[4].replaceDrives()
       let machine = cluster.machines[4]
       for step in 0..<40 {
         try await cluster.rest(.milliseconds(2 + 7 * step * step / 10))
@@ -57,7 +57,7 @@ import World
       let blobs = try await cluster.store(sizes: [1, 900, 2500, 6000])
       for node in 0..<7 {
         if node.isMultiple(of: 2) {
-          try await cluster.replaceDrives(of: node)
+          await cluster.machines[node].replaceDrives()
         } else {
           await cluster.machines[node].stop()
           await cluster.machines[node].start()
@@ -79,7 +79,7 @@ import World
       let blobs = try await cluster.store(sizes: Array(repeating: 1500, count: 6))
       let dice = SeededRandomness(seed: 3)
       for round in 0..<12 {
-        try await cluster.replaceDrives(of: 1)
+        await cluster.machines[1].replaceDrives()
         for _ in 0..<8 {
           guard let node = cluster.machines[1].process?.node else { return }
           switch dice.number(below: 7) {
@@ -109,7 +109,7 @@ import World
   {
     try await ScriptedCluster.run { cluster in
       let blobs = try await cluster.store(sizes: Array(repeating: 2000, count: 12))
-      try await cluster.replaceDrives(of: 6)
+      await cluster.machines[6].replaceDrives()
       // Room for some of it.
       #expect(
         try await cluster.waits(atMost: .seconds(60), every: .milliseconds(1)) {

@@ -13,7 +13,7 @@ import World
 
 @testable import Simulation
 
-@Suite(.timeLimit(.minutes(5))) struct RepairScenarioTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct RepairScenarioTests {
   @Test(arguments: [(n: 4, nodes: 4), (n: 7, nodes: 7), (n: 10, nodes: 5), (n: 16, nodes: 6)])
   func `what is repaired is what was encoded, at every border of the sizes`(
     _ shape: (n: Int, nodes: Int)
@@ -32,7 +32,7 @@ import World
       }
       let blobs = try await cluster.store(sizes: sizes.sorted())
       for node in 0..<2 {
-        try await cluster.replaceDrives(of: node)
+        await cluster.machines[node].replaceDrives()
         #expect(
           try await cluster.waits(atMost: .seconds(600)) { try await cluster.isHealed(node) })
         for blob in blobs {
@@ -56,7 +56,7 @@ import World
       try await ScriptedCluster.run(plan) { cluster in
         let blobs = try await cluster.store(sizes: [1, 300, 1500, 2801])
         // With the third of f gone, hardly anybody else is left to ask.
-        try await cluster.replaceDrives(of: 5)
+        await cluster.machines[5].replaceDrives()
         #expect(
           try await cluster.waits(atMost: .seconds(3600)) { try await cluster.isHealed(5) })
         #expect(await cluster.lackingCount(blobs, on: 5) == 0)
@@ -72,7 +72,7 @@ import World
     plan.configure = { $0.repairBatchBlobCountMax = 1 }
     try await ScriptedCluster.run(plan) { cluster in
       let blobs = try await cluster.store(sizes: Array(repeating: 900, count: 12))
-      try await cluster.replaceDrives(of: 4)
+      await cluster.machines[4].replaceDrives()
       #expect(try await cluster.waits(atMost: .seconds(600)) { try await cluster.isHealed(4) })
       #expect(await cluster.lackingCount(blobs, on: 4) == 0)
       let status = try await cluster.status(of: 4)
@@ -92,7 +92,7 @@ import World
     try await ScriptedCluster.run(plan) { cluster in
       let blobs = try await cluster.store(sizes: Array(repeating: 2000, count: 6))
       for helper in [2, 3] { cluster.machines[helper].drives[0].disk.rot(bitCount: 40) }
-      try await cluster.replaceDrives(of: 0)
+      await cluster.machines[0].replaceDrives()
       let isWell = try await cluster.waits(atMost: .seconds(1200), every: .seconds(30)) {
         for node in 0..<7 where await cluster.lackingCount(blobs, on: node) > 0 { return false }
         return true
@@ -110,7 +110,7 @@ import World
   @Test func `a lost drive is noticed and refilled without any reader`() async throws {
     try await ScriptedCluster.run { cluster in
       let blobs = try await cluster.store(sizes: [1, 500, 4000])
-      try await cluster.replaceDrives(of: 3)
+      await cluster.machines[3].replaceDrives()
       #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(3) })
       for blob in blobs { #expect(await cluster.knownCount(blob, on: 3) == 2) }
     }
@@ -124,7 +124,7 @@ import World
     plan.configure = { $0.repairDelay = nil }
     try await ScriptedCluster.run(plan) { cluster in
       let blobs = try await cluster.store(sizes: [10, 700, 2000])
-      try await cluster.replaceDrives(of: 6)
+      await cluster.machines[6].replaceDrives()
       #expect(
         try await cluster.waits(atMost: .seconds(60)) {
           try await cluster.status(of: 6).missingSliverCount == 6
@@ -143,7 +143,9 @@ import World
   }
 
   @Test func `repair ends, and takes the space that was taken before`() async throws {
-    try await ScriptedCluster.run { cluster in
+    var plan = ScriptedCluster.Plan()
+    plan.configure = { $0.inventoryInterval = .seconds(300) }
+    try await ScriptedCluster.run(plan) { cluster in
       // Almost all zero, as a sparse file is.
       let blobs = [
         try await cluster.store([UInt8](repeating: 0, count: 5000) + [1]),
@@ -155,12 +157,12 @@ import World
       }
       let before = storedByteCount()
       for _ in 0..<3 {
-        try await cluster.replaceDrives(of: 2)
+        await cluster.machines[2].replaceDrives()
         #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(2) })
         let status = try await cluster.status(of: 2)
         #expect(status.receivedByteCount == status.neededByteCount)
-        try await cluster.rest(.seconds(7 * 3600))
-        // An inventory later nothing more has moved.
+        try await cluster.rest(.seconds(1000))
+        // Some inventories later nothing more has moved.
         #expect(try await cluster.status(of: 2).receivedByteCount == status.receivedByteCount)
         #expect(storedByteCount() <= before + 1000)
       }

@@ -19,6 +19,7 @@ extension RestChecks {
   /// A sliver that was asked for and was not there.
   private struct Demand {
     let machine: Machine
+    let blob: BlobID
     let request: NodeRequest
     let wanted: NodeResponse
   }
@@ -50,7 +51,7 @@ extension RestChecks {
           let answer = await ask(process, request)
           guard answer != wanted else { continue }
           guard machine.heals else {
-            demands.append(Demand(machine: machine, request: request, wanted: wanted))
+            demands.append(Demand(machine: machine, blob: blob, request: request, wanted: wanted))
             continue
           }
           let status = try? await process.node.repairStatus()
@@ -69,7 +70,10 @@ extension RestChecks {
     guard !demands.isEmpty else { return }
     do { try await world.clock.sleep(for: Self.demandTime) } catch { return }
     for demand in demands {
-      guard let process = await wellProcess(of: demand.machine) else { continue }
+      // It may have ended meanwhile.
+      guard await truth(of: demand.blob)?.isCertified == true,
+        let process = await wellProcess(of: demand.machine)
+      else { continue }
       let answer = await ask(process, demand.request)
       guard answer != demand.wanted else { continue }
       findings.add(

@@ -22,14 +22,19 @@ struct RestChecks: Sendable {
   private var model: ReferenceModel { workload.model }
   var findings: Findings { world.findings }
 
-  private struct Truth {
+  struct Truth {
     var living: Set<ObjectID> = []
     var isCertified = false
   }
 
   func run(reader: ClientMachine.Process) async {
     var ended: [BlobID] = []
+    // First, since whoever reads makes nodes repair what they lack.
     var certified: [BlobID] = []
+    for blob in model.blobs {
+      if let truth = await truth(of: blob), truth.isCertified { certified.append(blob) }
+    }
+    await checkHealing(certified)
     for blob in model.blobs {
       guard let truth = await truth(of: blob) else { continue }
       let view = model.view(of: blob, epoch: await workload.epoch())
@@ -42,9 +47,7 @@ struct RestChecks: Sendable {
       await read(blob, exists: truth.isCertified, reader)
       await checkConfirmations(of: blob, truth)
       if truth.living.isEmpty { ended.append(blob) }
-      if truth.isCertified { certified.append(blob) }
     }
-    await checkHealing(certified)
     for blob in workload.badBlobs.withLock({ $0 }) {
       await workload.readBad(blob, check: .strict, reader.client)
       await workload.readBad(blob, check: .default, reader.client)
@@ -79,7 +82,7 @@ struct RestChecks: Sendable {
     }
   }
 
-  private func truth(of blob: BlobID) async -> Truth? {
+  func truth(of blob: BlobID) async -> Truth? {
     do throws(RegistryError) {
       var truth = Truth()
       for (registration, _) in try await world.truth.registrations(of: blob)

@@ -168,6 +168,21 @@ final class Machine: Sendable {
     slot.settle(nil)
   }
 
+  /// Empty drives in the place of its own, and the node on them.
+  func replaceDrives() async {
+    await crash(.powerLost)
+    for drive in drives {
+      drive.disk.wipe()
+      drive.index.wipe()
+      do {
+        try await initialise(drive)
+      } catch {
+        world.findings.add(.nodesStart, "\(name): a new drive cannot be set up: \(error)")
+      }
+    }
+    await start()
+  }
+
   private func losePower() {
     for drive in drives {
       drive.disk.restart(dice.pick(CrashSurvival.allCases) ?? .some)

@@ -47,6 +47,7 @@ extension SharedWorld {
   /// The cluster that the swarm drew, with its network and control store, and nobody in it yet.
   static func make(
     _ swarm: Swarm, clock: VirtualClock, trace: Trace, findings: Findings,
+    networkExecutor: (any TaskExecutor)? = nil,
     executor: @escaping @Sendable (String) -> (any TaskExecutor)?
   ) async throws -> SharedWorld {
     let dice = SeededRandomness(seed: swarm.seed, label: "world")
@@ -72,7 +73,8 @@ extension SharedWorld {
       swarm: swarm, clock: clock, trace: trace, findings: findings,
       network: SimulatedNetwork(
         parameters: committee.parameters, clock: clock,
-        randomness: SeededRandomness(seed: swarm.seed, label: "network"), trace: trace),
+        randomness: SeededRandomness(seed: swarm.seed, label: "network"), trace: trace,
+        executor: networkExecutor),
       control: control, clusterID: clusterID, committee: committee, signers: signers,
       executor: executor)
   }

@@ -71,7 +71,7 @@ package final class LyingNode: NodeService {
     package func spoilingRepair(_ dice: some Randomness) -> Habits {
       var habits = self
       habits.frequencies[dice.number(below: 2) == 0 ? .wrongBytes : .bareSymbols] =
-        dice.number(below: 2) == 0 ? .always : .oncePerBlob
+        dice.number(below: 3) == 0 ? .oncePerBlob : .always
       return habits
     }
   }

@@ -69,7 +69,7 @@ struct ScriptedCluster: Sendable {
     swarm.frailNodes = Set(plan.lies.keys)
     let trace = Trace()
     var world = try await SharedWorld.make(
-      swarm, clock: clock, trace: trace, findings: Findings(trace: trace)
+      swarm, clock: clock, trace: trace, findings: Findings(trace: trace), networkExecutor: lane
     ) { _ in lane }
     let configure = plan.configure
     world.configure = { configuration in
@@ -104,11 +104,37 @@ struct ScriptedCluster: Sendable {
     return process
   }
 
+  /// Gives every node its slivers, as a client would: a client's own uploads go on in tasks beside
+  /// any lane.
   func store(_ bytes: [UInt8]) async throws -> EncodedBlob {
-    let client = try process().client
-    _ = try await client.store(bytes, persistence: .deletable, epochs: nil)
-    await client.waitForTails()
-    return try BlobEncoder.encodeSerially(bytes, parameters: parameters)
+    let process = try process()
+    let blob = try BlobEncoder.encodeSerially(bytes, parameters: parameters)
+    let (registration, _) = try await process.registry.register(
+      blob: blob.blobID, byteCount: UInt64(bytes.count), persistence: .deletable, epochs: nil)
+    var confirmations: [StorageConfirmation] = []
+    for (position, machine) in machines.enumerated() {
+      let slivers = slivers(of: blob, on: position).compactMap { _, answer in
+        if case .sliver(let sliver) = answer { sliver } else { nil }
+      }
+      let entry = StoreEntry(
+        blob: blob.blobID, object: registration.object, metadata: blob.metadata.metadata,
+        slivers: slivers, wantsConfirmation: true)
+      do throws(TransportError) {
+        let answer = try await process.endpoint.send(
+          .storeBatch([entry]), to: machine.member.id,
+          deadline: process.seams.clock.now + .seconds(60))
+        guard machine.lies == nil, case .storeBatch(let outcomes) = answer,
+          case .confirmed(let confirmation)? = outcomes.first
+        else { continue }
+        confirmations.append(confirmation)
+      } catch {
+        // Without those of liars there are enough.
+        guard machine.lies != nil else { throw error }
+      }
+    }
+    _ = try await process.registry.certify(
+      registration.object, of: blob.blobID, certificate: Certificate(confirmations: confirmations))
+    return blob
   }
 
   /// Blobs of these sizes, each of other bytes.
@@ -145,18 +171,6 @@ struct ScriptedCluster: Sendable {
       try await rest(step)
     }
     return true
-  }
-
-  /// An empty drive in the place of a node's, and the node on it.
-  func replaceDrives(of node: Int) async throws {
-    let machine = machines[node]
-    await machine.crash(.powerLost)
-    for drive in machine.drives {
-      drive.disk.wipe()
-      drive.index.wipe()
-      try await machine.initialise(drive)
-    }
-    await machine.start()
   }
 
   // MARK: What is there

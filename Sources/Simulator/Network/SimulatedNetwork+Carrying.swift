@@ -253,7 +253,7 @@ extension SimulatedNetwork {
     state.withLock { state in
       guard !state.isShutDown else { return }
       let id = state.newID()
-      state.carrying[id] = Task { [self] in
+      state.carrying[id] = Task(executorPreference: executor) { [self] in
         // Only the end of the run cancels a message; it is lost then.
         try? await body()
         self.state.withLock { $0.carrying[id] = nil }

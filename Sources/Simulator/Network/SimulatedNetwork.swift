@@ -67,11 +67,15 @@ package final class SimulatedNetwork: Sendable {
   let codec: NodeMessageCodec
   let randomness: any Randomness
   let trace: Trace
+  let executor: (any TaskExecutor)?
   let state = Mutex(State())
 
+  /// - Parameter executor: where messages are carried; nil: wherever the run is.
   package init(
-    parameters: EncodingParameters, clock: VirtualClock, randomness: any Randomness, trace: Trace
+    parameters: EncodingParameters, clock: VirtualClock, randomness: any Randomness, trace: Trace,
+    executor: (any TaskExecutor)? = nil
   ) {
+    self.executor = executor
     codec = NodeMessageCodec(parameters: parameters)
     self.clock = clock
     self.randomness = randomness
