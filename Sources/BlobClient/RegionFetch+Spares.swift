@@ -42,21 +42,39 @@ extension RegionFetch {
   /// and not one for each of the k2 columns that cross it. Nil where that is not possible.
   func planWithSpares(_ uncovered: WantedCells, from sources: SliverSources) -> ReadPlan? {
     guard spares.areUsable else { return nil }
-    let lost = uncovered.sortedRows.filter { row in
-      !sources.isUsable(.row(row)) && uncovered[row] == wholeRow && lines[.row(row)] == nil
+    let held = held(includingSlow: true)
+    // Of rows that parts have come of, the rest is asked for.
+    let begun = uncovered.sortedRows.filter { row in
+      held[.row(row)] != nil || lines[.row(row)]?.own.isEmpty == false
     }
-    var rest = uncovered
-    for row in lost { rest.remove(row: row) }
-    guard !lost.isEmpty, rest.rows.values.allSatisfy({ $0 == wholeRow }),
-      rest.sortedRows.allSatisfy({ sources.isUsable(.row($0)) && lines[.row($0)] == nil })
-    else { return nil }
-    let shortage = spareShortage(includingSlow: true) - rest.rows.count
+    let lost = uncovered.sortedRows.filter { !sources.isUsable(.row($0)) }
+    guard begun.isEmpty, !lost.isEmpty, uncovered.rows.values.allSatisfy({ $0 == wholeRow }) else {
+      return nil
+    }
+    let rest = uncovered.sortedRows.filter { sources.isUsable(.row($0)) }
+    let shortage = spareShortage(includingSlow: true) - rest.count
     guard shortage > 0, shortage <= lost.count, let steps = spareSteps(shortage, from: sources)
     else { return nil }
     return ReadPlan(
-      steps: rest.sortedRows.map { .whole(.row($0)) } + steps,
+      steps: rest.map { .whole(.row($0)) } + steps,
       byteCount: uncovered.rows.count * wholeRow.ranges.reduce(0) { $0 + $1.count }
         * symbolByteCount)
+  }
+
+  /// As many rows as are lacking when the spare rows have come that are on their way; those of which
+  /// parts are there first, then those that can be had as they are.
+  func lacking(_ uncovered: WantedCells, from sources: SliverSources) -> WantedCells {
+    let shortage = spareShortage(includingSlow: true)
+    guard spares.isActive, (0..<uncovered.rows.count).contains(shortage) else { return uncovered }
+    let held = held(includingSlow: true)
+    let keyed = uncovered.sortedRows.map { row in
+      let line = MatrixLine.row(row)
+      let isBegun = held[line] != nil || lines[line]?.own.isEmpty == false
+      return (isBegun ? 0 : sources.isUsable(line) ? 1 : 2, row)
+    }
+    var rest = uncovered
+    for (_, row) in keyed.sorted(by: <).dropFirst(shortage) { rest.remove(row: row) }
+    return rest
   }
 
   private var wholeRow: RangeSet<Int> {

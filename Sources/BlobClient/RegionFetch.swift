@@ -107,7 +107,8 @@ struct RegionFetch: Sendable {
       if let plan = planWithSpares(uncovered, from: sources) {
         return .send(launch(plan, isHedge: false))
       }
-      if let plan = planner.plan(uncovered, from: sources, lines: lineKinds, held: held) {
+      let lacking = lacking(uncovered, from: sources)
+      if let plan = planner.plan(lacking, from: sources, lines: lineKinds, held: held) {
         return .send(launch(plan, isHedge: false))
       }
     }

@@ -71,7 +71,7 @@ import Testing
     #expect(lost.nodes[2].reasons == ["driveLost": 2] && !lost.isHealed)
     let told = try await cluster.walrus("repair", "status").output
     #expect(told.contains("2 driveLost") && told.contains("2 slivers missing"))
-    #expect(told.contains("node-2: below target: 1 blob by 1 shard"))
+    #expect(told.contains("node-2: 1 blob below target by 1 shard, due"))
 
     let paused = try await json(Repair.self, cluster, ["repair", "pause", "--node", "node-2"])
     #expect(paused.nodes.filter(\.isPaused).map(\.name) == ["node-2"])
