@@ -14,8 +14,13 @@ internal import SliverStore
 
 /// A drive with its index; the store on it can be opened again and again.
 struct CrashMachine: Sendable {
+  /// Where there is a capacity.
+  static let reserveByteCount = 10_000
+
   let disk: SimulatedDisk
   let index: SimulatedIndex
+  /// What the store may take when it is opened next; nil: all.
+  var capacityByteCount: Int?
   private let randomness: SeededRandomness
   private let clusterID: ClusterID
   private let node = NodeID(3)
@@ -32,11 +37,18 @@ struct CrashMachine: Sendable {
       disk: disk, clusterID: clusterID, node: node, randomness: randomness)
   }
 
+  var usedByteCount: Int {
+    disk.names.filter { $0.hasPrefix("segment-") }
+      .reduce(0) { $0 + (disk.contents(of: $1)?.count ?? 0) }
+  }
+
   func open() async throws(SliverStoreError) -> SliverStore {
     // Small segments: the script fills many, and compaction has a choice.
     try await SliverStore.open(
       disk: disk, index: index, clusterID: clusterID, node: node, randomness: randomness,
-      options: SliverStoreOptions(segmentByteCountMax: 8192, reserveByteCount: 0))
+      options: SliverStoreOptions(
+        segmentByteCountMax: 8192, capacityByteCount: capacityByteCount,
+        reserveByteCount: capacityByteCount == nil ? 0 : Self.reserveByteCount))
   }
 }
 
@@ -45,7 +57,7 @@ struct CrashScript {
   private struct PowerCut: Error {}
   typealias Body = (SliverStore, inout CrashModel) async throws -> Void
 
-  let machine: CrashMachine
+  var machine: CrashMachine
   var model = CrashModel()
   private var store: SliverStore?
   let point: CrashPoints.Point?
@@ -114,6 +126,7 @@ struct CrashScript {
     try await scrub(finding: [])
     try await rotIndexAndDelete(1)
     try await rotTombstone(2)
+    try await fill()
     try await close()
   }
 
@@ -194,6 +207,32 @@ struct CrashScript {
     try await step { store, model in
       try await Self.put(CrashModel.keys(blob, pairs), store, &model)
     }
+  }
+
+  /// Slivers fill the drive up to its reserve, which is left to deletes and compaction.
+  private mutating func fill() async throws {
+    let capacity = machine.usedByteCount + CrashMachine.reserveByteCount + 6000
+    machine.capacityByteCount = capacity
+    try await close()
+    let machine = machine
+    for blob in [5, 1, 2] {
+      try await step { store, model in
+        let keys = CrashModel.keys(blob)
+        model.begin(keys)
+        do throws(SliverStoreError) {
+          try await store.put(keys.map { CrashModel.record($0) })
+          model.finish(keys, present: true)
+        } catch {
+          guard case .full = error else { throw error }
+        }
+        guard machine.usedByteCount <= capacity - CrashMachine.reserveByteCount else {
+          throw CrashViolation("slivers take \(machine.usedByteCount) of \(capacity) bytes")
+        }
+      }
+    }
+    try await delete(5)
+    self.machine.capacityByteCount = nil
+    try await close()
   }
 
   private mutating func putTogether(_ blob: Int) async throws {
