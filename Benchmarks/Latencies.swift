@@ -69,7 +69,7 @@ extension RepairBenchmark {
         .init("p50", .milliseconds), .init("p99", .milliseconds), .init("p99.9", .milliseconds),
         .init("requests per read", .ratio),
       ])
-    for fanOut in FanOut.all {
+    for fanOut in FanOut.all where settings.fanOuts.contains(fanOut.requestCount) {
       let healthy = try await measureTroubles(fanOut, &table)
       report.hold(
         "p99, one node down / healthy, fan-out \(fanOut.requestCount)",

@@ -34,6 +34,8 @@ package struct RepairBenchmark: Sendable {
     package var blobCount = 1000
     /// For each case of the latencies.
     package var readCount = 50_000
+    /// Requests of a read: 1, 4, 34.
+    package var fanOuts = Set([1, 4, 34])
     /// Where clusters on files are made.
     package var directory: URL
 

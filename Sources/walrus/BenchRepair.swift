@@ -24,6 +24,10 @@ struct BenchRepair: AsyncParsableCommand {
   var only: [RepairBenchmark.Part] = []
   @Option(help: "Blobs of 1 MiB for the node that is lost.") var blobs = 1000
   @Option(help: "Reads for each case of the latencies.") var reads = 50_000
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Requests of such a read: 1, 4 and 34.", valueName: "count"))
+  var fanOut = [1, 4, 34]
   @Option(help: ArgumentHelp("Where clusters on files are made.", valueName: "dir"))
   var directory = FileManager.default.temporaryDirectory.path
   @OptionGroup var output: JSONOption
@@ -32,6 +36,9 @@ struct BenchRepair: AsyncParsableCommand {
     guard blobs > 0, reads > 0 else {
       throw ValidationError("--blobs and --reads are 1 or more.")
     }
+    guard Set(fanOut).isSubset(of: [1, 4, 34]) else {
+      throw ValidationError("--fan-out is 1, 4 or 34, or several of these.")
+    }
   }
 
   func run() async throws {
@@ -39,6 +46,7 @@ struct BenchRepair: AsyncParsableCommand {
     if !only.isEmpty { settings.parts = Set(only) }
     settings.blobCount = blobs
     settings.readCount = reads
+    settings.fanOuts = Set(fanOut)
     var logger = Logger(label: "bench")
     logger.logLevel = .critical
     let isQuiet = output.json
