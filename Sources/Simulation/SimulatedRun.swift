@@ -119,7 +119,7 @@ package final class SimulatedRun: Sendable {
     // Others get empty drives, and have to be refilled beside the dead and the liars.
     let refills = world.dice("refills")
     for machine in machines
-    where world.swarm.heals && machine.isFrail && machine.isRunning && refills.chance(0.5) {
+    where world.swarm.heals && machine.isFrail && machine.isRunning && refills.chance(0.8) {
       await machine.replaceDrives()
     }
     await rest(Self.settlingTime)

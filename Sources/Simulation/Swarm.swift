@@ -105,7 +105,7 @@ package struct Swarm: Sendable {
       left -= shardRuns[node].count
     }
     // What makes repair work, and what makes it hard.
-    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull] where healing.chance(0.3) && heals {
+    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull] where healing.chance(0.4) && heals {
       faults.insert(kind)
     }
   }

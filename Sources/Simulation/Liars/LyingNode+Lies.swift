@@ -17,7 +17,8 @@ extension LyingNode {
       guard case .readBatch(let outcomes) = response else { return nil }
       let wrong = outcomes.map { outcome in
         guard case .symbols(let bytes, []) = outcome else { return outcome }
-        return ReadOutcome.symbols(bytes: damaged(bytes), paths: [])
+        // Every symbol of it, so that no line gets anywhere with it.
+        return ReadOutcome.symbols(bytes: bytes.map { $0 ^ 1 }, paths: [])
       }
       return wrong == outcomes ? nil : .readBatch(wrong)
     case .otherBlob:

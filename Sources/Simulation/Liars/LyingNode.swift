@@ -70,8 +70,8 @@ package final class LyingNode: NodeService {
     /// These, and lies to whoever repairs itself.
     package func spoilingRepair(_ dice: some Randomness) -> Habits {
       var habits = self
-      habits.frequencies[dice.number(below: 2) == 0 ? .wrongBytes : .bareSymbols] =
-        dice.number(below: 3) == 0 ? .oncePerBlob : .always
+      habits.frequencies[dice.number(below: 3) == 0 ? .wrongBytes : .bareSymbols] =
+        dice.number(below: 4) == 0 ? .oncePerBlob : .always
       return habits
     }
   }
