@@ -8,7 +8,8 @@ import Routing
 
 struct FetchBatch: Sendable {
   let node: NodeID
-  let lines: ReadPlanner.Lines
+  private let planner: ReadPlanner
+  private let lines: ReadPlanner.Lines
   private(set) var flights: [RegionFetch.Flight] = []
   /// Payload of the answer.
   private(set) var byteCount = 0
@@ -20,7 +21,10 @@ struct FetchBatch: Sendable {
   }
 
   var purpose: TrafficPurpose {
-    flights.contains { $0.run.standsIn(forLines: lines) } ? .degradedRead : .read
+    let isDegraded = flights.contains {
+      $0.run.standsIn(forLines: lines, parameters: planner.parameters)
+    }
+    return isDegraded ? .degradedRead : .read
   }
 
   /// In the order of the nodes.
@@ -32,7 +36,7 @@ struct FetchBatch: Sendable {
     for flight in flights { byNode[flight.node, default: []].append(flight) }
     var batches: [FetchBatch] = []
     for (node, flights) in byNode.sorted(by: { $0.key < $1.key }) {
-      var batch = FetchBatch(node: node, lines: lines)
+      var batch = FetchBatch(node: node, planner: planner, lines: lines)
       for flight in flights {
         let expected =
           flight.run.symbols.count
@@ -42,7 +46,7 @@ struct FetchBatch: Sendable {
             || batch.byteCount + expected > byteCountMax
         {
           batches.append(batch)
-          batch = FetchBatch(node: node, lines: lines)
+          batch = FetchBatch(node: node, planner: planner, lines: lines)
         }
         batch.flights.append(flight)
         batch.byteCount += expected

@@ -77,6 +77,12 @@ extension RegionFetch {
     return rest
   }
 
+  /// Nothing is under way: neither requests, nor verification, nor decoding.
+  var isIdle: Bool {
+    nextFlight > 0 && flights.isEmpty && verifying.isEmpty && !spares.isDecoding
+      && !lines.values.contains(where: \.isVerifying)
+  }
+
   private var wholeRow: RangeSet<Int> {
     RangeSet(0..<planner.parameters.secondarySourceCount)
   }

@@ -37,7 +37,7 @@ struct RegionFetch: Sendable {
   let planner: ReadPlanner
   let metadata: VerifiedBlobMetadata
   let lineKinds: ReadPlanner.Lines
-  /// Whether lines are delivered that decode from proven symbols to other bytes than committed to.
+  /// Whether lines are delivered whose proven symbols decode to other bytes than committed to.
   let acceptsInconsistency: Bool
   let runByteCountMax: Int
   /// Rows of the matrix that are known to hold nothing but zeros, and are not wanted.
@@ -56,13 +56,12 @@ struct RegionFetch: Sendable {
   /// Shards that lied since the last look.
   var newLiars: [SliverPairIndex] = []
   var notes = FetchNotes()
-
   private(set) var wanted: WantedCells
   private(set) var lines: [MatrixLine: LineProgress] = [:]
   private(set) var flights: [Int: Flight] = [:]
   /// Runs with paths whose symbols are being verified.
-  private var verifying: [Int: SymbolRun] = [:]
-  private var nextFlight = 0
+  var verifying: [Int: SymbolRun] = [:]
+  var nextFlight = 0
   private var needsPlan = true { didSet { if needsPlan { hedgeIsDue = true } } }
   /// Something has become late, or is not coming that was to replace it.
   var hedgeIsDue = false
@@ -98,9 +97,15 @@ struct RegionFetch: Sendable {
       for node in late { health.wentWithout(node) }
       return .done
     }
-    guard needsPlan else { return .wait }
+    guard needsPlan || isIdle else { return .wait }
+    // What the spare rows were to yield can come undone without a word.
+    if !needsPlan { spares.areUsable = false }
     needsPlan = false
-    let uncovered = uncovered(includingSlow: true)
+    var uncovered = uncovered(includingSlow: true)
+    if uncovered.isEmpty, isIdle {
+      spares.areUsable = false
+      uncovered = self.uncovered(includingSlow: true)
+    }
     guard !uncovered.isEmpty else { return .wait }
     let held = held(includingSlow: true)
     for sources in [health.prompt, health.answering] {
@@ -187,7 +192,7 @@ struct RegionFetch: Sendable {
     }
   }
 
-  /// Looks again for sources of what nothing under way will yield.
+  /// Looks again for sources.
   mutating func replan() { needsPlan = true }
 
   // MARK: What became of requests

@@ -3,7 +3,7 @@
 // What a reader will ask for: steps, each of which ends in verified cells by itself, and the runs
 // of symbols that the steps need, one request item each.
 
-import RedStuff
+package import RedStuff
 
 package enum ReadStep: Hashable, Sendable {
   /// Symbols of one sliver, each with its Merkle path: checked one by one.
@@ -63,10 +63,12 @@ package struct SymbolRun: Hashable, Sendable {
 
   package var wantsPaths: Bool { purpose == .cells || purpose == .proof }
 
-  /// Whether a read by `lines` asks for it only because a sliver cannot be had.
-  package func standsIn(forLines lines: ReadPlanner.Lines) -> Bool {
+  /// Whether a read by `lines` asks for it only because a sliver cannot be had, or is late.
+  package func standsIn(
+    forLines lines: ReadPlanner.Lines, parameters: EncodingParameters
+  ) -> Bool {
     switch purpose {
-    case .whole: false
+    case .whole: line.index >= parameters.sourceCount(line.axis)
     case .crossing, .proof: true
     case .cells: line.axis != (lines == .columns ? .secondary : .primary)
     }
