@@ -36,7 +36,6 @@ struct HealingCost: Sendable {
   var restoredByteCount = 0
   /// Answers with symbols, as they are on the wire.
   var receivedByteCount = 0
-  var sentByteCount = 0
   /// Answers with symbols without framing.
   var payloadByteCount = 0
   var metadataByteCount = 0
@@ -158,6 +157,9 @@ final class BenchmarkCluster: Sendable {
     return (0..<count).compactMap { stored[$0] }
   }
 
+  /// Far longer than any repair here takes.
+  private static let healingDurationMax = Duration.seconds(3600)
+
   /// The node's drive is lost, an empty one put in its place, and everything on it restored.
   func heal(_ position: Int) async throws -> HealingCost {
     let lost = nodes[position]
@@ -174,6 +176,10 @@ final class BenchmarkCluster: Sendable {
       try await world.clock.sleep(for: .milliseconds(20))
       status = try await node.repairStatus()
       if status.inventoryAt != nil, status.missingSliverCount == 0 { break }
+      guard world.clock.now - start < Self.healingDurationMax else {
+        throw BenchmarkFailure(
+          description: "\(status.missingSliverCount) slivers are still missing after an hour")
+      }
       guard status.unrecoverableBlobCount == 0 else {
         throw BenchmarkFailure(
           description: "\(status.unrecoverableBlobCount) blobs could not be repaired")
@@ -184,7 +190,6 @@ final class BenchmarkCluster: Sendable {
     let moved = node.traffic.count(of: .repair)
     cost.restoredByteCount = status.restoredByteCount
     cost.receivedByteCount = moved.answerByteCount
-    cost.sentByteCount = moved.requestByteCount
     cost.requestCount = moved.requestCount
     cost.metadataByteCount = node.traffic.count(of: .metadata).answerByteCount
     let answers = world.transport.readAnswers - answersBefore

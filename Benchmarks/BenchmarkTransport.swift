@@ -39,7 +39,6 @@ final class BenchmarkTransport: Transport {
     var delay: Delay?
     var lie: Lie?
     var counted = AnswerBytes()
-    var requestCount = 0
   }
 
   private let direct: InProcessTransport
@@ -54,7 +53,6 @@ final class BenchmarkTransport: Transport {
   }
 
   var readAnswers: AnswerBytes { state.withLock { $0.counted } }
-  var requestCount: Int { state.withLock { $0.requestCount } }
 
   func connect(_ node: NodeID, to service: any NodeService) { direct.connect(node, to: service) }
   func disconnect(_ node: NodeID) { direct.disconnect(node) }
@@ -64,10 +62,7 @@ final class BenchmarkTransport: Transport {
   func send(_ request: NodeRequest, to node: NodeID, deadline: Instant)
     async throws(TransportError) -> NodeResponse
   {
-    let (delay, lie) = state.withLock {
-      $0.requestCount += 1
-      return ($0.delay, $0.lie)
-    }
+    let (delay, lie) = state.withLock { ($0.delay, $0.lie) }
     if let delay {
       do { try await clock.sleep(for: delay(node)) } catch { throw .cancelled }
     }

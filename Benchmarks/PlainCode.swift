@@ -174,7 +174,6 @@ private struct PlainCluster {
     cost.readByteCount = reads.byteCount - readBefore
     let moved = peers.traffic.count(of: .repair)
     cost.receivedByteCount = moved.answerByteCount
-    cost.sentByteCount = moved.requestByteCount
     cost.requestCount = moved.requestCount
     for store in stores where store !== stores[lost] { try await store.close() }
     try await replacement.close()

@@ -73,7 +73,6 @@ extension BenchmarkCluster {
     cost.seconds = Double((world.clock.now - start).wholeNanoseconds) / 1e9
     let moved = peers.traffic.count(of: .repair)
     cost.receivedByteCount = moved.answerByteCount
-    cost.sentByteCount = moved.requestByteCount
     cost.requestCount = moved.requestCount
     return cost
   }

@@ -56,53 +56,52 @@ extension Sliver {
     if positions.allSatisfy({ $0 < sourceCount }) {
       return positions.flatMap { bytes[$0 * symbolByteCount..<($0 + 1) * symbolByteCount] }
     }
-    let plan = PlanCache.symbols(positions, ofSources: parameters.code(expanding: axis))
-    do {
-      return try plan.decode(bytes.span, symbolByteCount: symbolByteCount)
-    } catch {
-      preconditionFailure("symbols \(positions) of a checked sliver: \(error)")
-    }
+    return try Self.symbols(of: [self], crossing: targets, parameters: parameters)[0]
   }
 
-  /// The same for slivers of one axis, side by side: small symbols take a fraction of the time then.
-  /// Result i is of `slivers[i]`.
+  /// Symbols of more bytes fill the lanes of the kernels alone, and are not worth a copy.
+  private static let sideBySideSymbolByteCountMax = 1024
+
+  /// The same for slivers of one axis; result i is of `slivers[i]`. Small symbols are computed side by
+  /// side, in a fraction of the time.
   package static func symbols(
     of slivers: [Sliver], crossing targets: [SliverIndex], parameters: EncodingParameters
   ) throws(SliverShapeError) -> [[UInt8]] {
     guard let first = slivers.first else { return [] }
-    let s = first.symbolByteCount
     for sliver in slivers { try sliver.checkShape(parameters: parameters) }
-    guard slivers.count > 1,
-      slivers.allSatisfy({ $0.axis == first.axis && $0.symbolByteCount == s })
-    else {
-      return try slivers.map { (sliver) throws(SliverShapeError) in
-        try sliver.symbols(crossing: targets, parameters: parameters)
-      }
-    }
     for target in targets where Int(target.value) >= parameters.shardCount {
       throw .indexOutOfRange(index: target, shardCount: parameters.shardCount)
     }
     let plan = PlanCache.symbols(
       targets.map { Int($0.value) }, ofSources: parameters.code(expanding: first.axis))
-    let byteCount = targets.count * s
-    let sources = slivers.flatMap(\.bytes)
-    var symbols = [UInt8](repeating: 0, count: slivers.count * byteCount)
-    let outcome = unsafe sources.withUnsafeBytes { sources in
-      unsafe symbols.withUnsafeMutableBytes { symbols in
-        var scratch = CodecScratch()
-        return Result { () throws(ReedSolomonError) in
-          try unsafe plan.decode(
-            .grid(
-              SymbolGrid(sources, symbolStride: s, codewordStride: first.bytes.count)),
-            into: MutableSymbolGrid(symbols, symbolStride: s, codewordStride: byteCount),
-            symbolByteCount: s, codewordCount: slivers.count, scratch: &scratch)
+    let s = first.symbolByteCount
+    do {
+      guard slivers.count > 1, s <= sideBySideSymbolByteCountMax,
+        slivers.allSatisfy({ $0.symbolByteCount == s })
+      else {
+        return try slivers.map { (sliver) throws(ReedSolomonError) in
+          try plan.decode(sliver.bytes.span, symbolByteCount: sliver.symbolByteCount)
         }
       }
-    }
-    if case .failure(let error) = outcome {
+      let byteCount = targets.count * s
+      let sources = slivers.flatMap(\.bytes)
+      var symbols = [UInt8](repeating: 0, count: slivers.count * byteCount)
+      try unsafe sources.withUnsafeBytes { sources in
+        unsafe symbols.withUnsafeMutableBytes { symbols in
+          var scratch = CodecScratch()
+          return Result { () throws(ReedSolomonError) in
+            try unsafe plan.decode(
+              .grid(
+                SymbolGrid(sources, symbolStride: s, codewordStride: first.bytes.count)),
+              into: MutableSymbolGrid(symbols, symbolStride: s, codewordStride: byteCount),
+              symbolByteCount: s, codewordCount: slivers.count, scratch: &scratch)
+          }
+        }
+      }.get()
+      return slivers.indices.map { Array(symbols[$0 * byteCount..<($0 + 1) * byteCount]) }
+    } catch {
       preconditionFailure("symbols \(targets) of checked slivers: \(error)")
     }
-    return slivers.indices.map { Array(symbols[$0 * byteCount..<($0 + 1) * byteCount]) }
   }
 
   private func checkShape(parameters: EncodingParameters) throws(SliverShapeError) {

@@ -11,8 +11,8 @@ package struct StorageNodeConfiguration: Sendable, Hashable {
   package var runningByteCountMax = 384 << 20
   /// Metadata kept in memory: 66 bytes a shard, so 500 blobs at n = 1000 and thousands below.
   package var metadataCacheByteCountMax = 32 << 20
-  /// Expanded slivers with their trees. A reader that asks for a sliver's symbols one by one, as
-  /// repair does, finds it expanded.
+  /// Expanded slivers with their trees. A reader that asks for symbols with paths one by one finds the
+  /// sliver expanded.
   package var expansionCacheByteCountMax = 32 << 20
   /// How long a store waits for the cursor to reach its registration. Events arrive within
   /// milliseconds; a node that is this far behind should be left alone.

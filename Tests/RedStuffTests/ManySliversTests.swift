@@ -40,6 +40,32 @@ import Testing
     }
   }
 
+  // The last symbol size is too large for more than one sliver at a time.
+  @Test(arguments: [(10, 30), (31, 80_000), (100, 5000), (10, 42_000)])
+  func `symbols computed side by side are those of the expanded slivers`(
+    n: Int, byteCount: Int
+  ) throws {
+    let blob = try encoded(n, byteCount)
+    let targets = [n - 1, 0, n / 2, n - 2, n - 1].map { SliverIndex(UInt16($0)) }
+    for axis in SliverAxis.allCases {
+      for count in [0, 1, 2, n] {
+        let slivers = (0..<count).map { blob.sliver(axis, SliverIndex(UInt16($0))) }
+        let expected = try slivers.map { sliver in
+          let expanded = try sliver.expanded(parameters: blob.parameters)
+          return targets.flatMap { expanded.symbol(at: Int($0.value)) }
+        }
+        #expect(
+          try Sliver.symbols(of: slivers, crossing: targets, parameters: blob.parameters)
+            == expected)
+      }
+    }
+    let slivers = (0..<2).map { blob.sliver(.primary, SliverIndex(UInt16($0))) }
+    #expect(throws: SliverShapeError.self) {
+      try Sliver.symbols(
+        of: slivers, crossing: [SliverIndex(UInt16(n))], parameters: blob.parameters)
+    }
+  }
+
   @Test func `one bad sliver does not spoil the others`() throws {
     let blob = try encoded(10, 500)
     let k = blob.parameters.symbolCount(inSliverOf: .secondary)
