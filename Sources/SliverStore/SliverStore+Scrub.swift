@@ -116,7 +116,6 @@ extension SliverStore {
       let batch = await gather(&scanner, byteCountMax: byteCountMax - step.readByteCount)
       try await verify(batch.headers, reader, &place, &step)
       if let damage = batch.damage { note(damage, &place, &step) }
-      if PlantedBug.scrubEndsAtDamage.isPlanted, batch.damage != nil { break }
       if batch.isUnreadable {
         let end = min(scanner.byteCount, scanner.offset + Self.unreadableSkipByteCount)
         note(.init(range: scanner.offset..<end, isUnreadable: true), &place, &step)

@@ -57,8 +57,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case tombstonesDroppedByRottenIndex
   /// The scrub reads only the segment that is being written. L2.
   case sealedSegmentsNotScrubbed
-  /// The scrub goes to the next segment where it meets damage. L2.
-  case scrubEndsAtDamage
   /// The scrub drops a rotten tombstone like any record: what it ended comes back. S6.
   case rottenTombstoneDropped
 

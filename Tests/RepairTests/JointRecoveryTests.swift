@@ -49,6 +49,7 @@ import Testing
       var recovery = JointRecovery(metadata: matrix.metadata, lost: lost, own: own)
       let plan = recovery.plan(from: free)
       #expect(plan.remote.reduce(0) { $0 + $1.symbols.count } == count, "\(lost), \(own)")
+      #expect(recovery.neededByteCount == count * matrix.metadata.symbolByteCount)
     }
   }
 

@@ -107,6 +107,55 @@ import World
     }
   }
 
+  @Test func `what the scrub finds while the registry is away is repaired when it is back`()
+    async throws
+  {
+    var plan = ScriptedCluster.Plan()
+    plan.configure = {
+      $0.scrubPeriod = .seconds(50)
+      $0.inventoryInterval = .seconds(1_000_000)
+    }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: Array(repeating: 1800, count: 4))
+      #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(2) })
+      let control = try #require(cluster.machines[2].process?.seams.control)
+      var outage = ControlTrouble()
+      outage.refusals = 1
+      control.setTrouble(outage)
+      for blob in blobs { cluster.machines[2].drives[0].disk.spoil(blob.blobID) }
+      try await cluster.rest(.seconds(200))
+      for blob in blobs { #expect(await cluster.knownCount(blob, on: 2) == 0) }
+      control.setTrouble(ControlTrouble())
+      let isBack = try await cluster.waits(atMost: .seconds(300)) {
+        for blob in blobs where await cluster.knownCount(blob, on: 2) < 2 { return false }
+        return true
+      }
+      #expect(isBack)
+      #expect(await cluster.lackingCount(blobs, on: 2) == 0)
+    }
+  }
+
+  @Test func `what compaction drops is repaired without an inventory`() async throws {
+    var plan = ScriptedCluster.Plan()
+    plan.segmentByteCountMax = 4 << 10
+    plan.configure = {
+      $0.compactionInterval = .seconds(20)
+      $0.scrubPeriod = .seconds(1_000_000)
+      $0.inventoryInterval = .seconds(1_000_000)
+    }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: Array(repeating: 1800, count: 5))
+      #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(2) })
+      cluster.machines[2].drives[0].disk.spoil(blobs[2].blobID)
+      for blob in blobs where blob.blobID != blobs[2].blobID { try await cluster.delete(blob) }
+      #expect(
+        try await cluster.waits(atMost: .seconds(300)) {
+          try await cluster.status(of: 2).restoredSliverCount == 2
+        })
+      #expect(await cluster.lackingCount(blobs[2], on: 2) == 0)
+    }
+  }
+
   @Test func `a lost drive is noticed and refilled without any reader`() async throws {
     try await ScriptedCluster.run { cluster in
       let blobs = try await cluster.store(sizes: [1, 500, 4000])

@@ -117,10 +117,26 @@ import World
       try await drive.headers(of: drive.segments[0]).first { $0.blob == blobID(1) && $0.pair == 1 })
     drive.disk.rot(drive.segments[0], at: header.bodyOffset + 100)
     let report = try await store.compact()
-    #expect(report.rotten.recordCount == 1)
+    #expect(report.rotten.slivers == [sliverKey(1, 1)] && report.rotten.recordCount == 1)
     #expect(try await store.contains((0..<3).map { sliverKey(1, $0) }) == [true, false, true])
     #expect(try await store.sliver(sliverKey(1, 1)) == nil)
     #expect(try await reopened(drive).sliver(sliverKey(1, 1)) == nil)
+  }
+
+  @Test func `what goes with the damage of a segment is told`() async throws {
+    let drive = try await TestDrive()
+    let store = try await drive.open()
+    try await store.put((0..<3).map { sliverRecord(sliverKey(1, $0)) })
+    try await store.put((0..<5).map { sliverRecord(sliverKey(2, $0)) })
+    try await store.delete(blobID(2))
+    let segment = drive.segments[0]
+    let header = try required(
+      try await drive.headers(of: segment).first { $0.blob == blobID(1) && $0.pair == 1 })
+    drive.disk.rot(segment, at: header.offset + 8)
+    let report = try await store.compact()
+    #expect(!drive.segments.contains(segment))
+    #expect(report.rotten.slivers == [sliverKey(1, 1)])
+    #expect(try await store.contains((0..<3).map { sliverKey(1, $0) }) == [true, false, true])
   }
 
   @Test func `a segment with a needed record that cannot be read stays`() async throws {
