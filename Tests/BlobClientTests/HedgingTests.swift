@@ -273,10 +273,17 @@ import World
     #expect(Array(fetch.block.bytes.prefix(bytes.count)) == bytes)
   }
 
+  /// Rounds of the property below, and the seeds of those that failed once: fetches that waited for
+  /// ever, because what spare rows were to yield came undone.
+  private static let troubles: [(round: Int, seed: UInt64)] =
+    (0..<6).map { ($0, RunSeed.current.seed(of: "trouble", case: $0)) }
+    + [(5, 10_349_070_794_201_764_587), (2, 429_633_133_606_621_914)]
+
   // Whatever comes, in whatever order: the fetch ends, with the right bytes unless too many failed.
-  @Test(arguments: 0..<6)
-  func `late, lost and lying answers in any order leave the bytes right`(round: Int) async throws {
-    let seed = RunSeed.current.seed(case: round)
+  @Test(arguments: troubles)
+  func `late, lost and lying answers in any order leave the bytes right`(
+    round: Int, seed: UInt64
+  ) async throws {
     let dice = SeededRandomness(seed: seed)
     let shape = Self.shapes[round % Self.shapes.count]
     let cluster = try await TestCluster(shards: shape.shards, nodes: shape.nodes)
