@@ -27,7 +27,7 @@ struct CosetPlan: Sendable {
 
   struct Coset: Sendable {
     let number: Int
-    /// In ascending order of rows.
+    /// In ascending order of rows; a target that is wanted twice is here twice.
     var members: [Member]
 
     var rows: Range<Int> { (members.first?.row ?? 0)..<(members.last?.row ?? -1) + 1 }

@@ -152,8 +152,10 @@ extension DecodePlan {
         let rows = unsafe sums.dropFirst(number * plan.size)
         unsafe rows.transform(
           from: rows, size: plan.size, delta: coset.number * plan.size, wanted: coset.rows)
+        var scaled: Int?
         for member in coset.members {
-          unsafe rows.scale(member.row, by: member.element)
+          if member.row != scaled { unsafe rows.scale(member.row, by: member.element) }
+          scaled = member.row
           unsafe sink.take(member.row, of: rows, for: member.place)
         }
       }

@@ -67,6 +67,21 @@ import Testing
     }
   }
 
+  // A request may name a symbol twice.
+  @Test func `a target that is wanted twice is the same both times, by every coset size`() throws {
+    let code = try ReedSolomonCode(sourceCount: 34, repairCount: 66)
+    let source = testBytes(seed: 7, count: 34 * 4)
+    let symbols = source + (try code.encode(source.span, symbolByteCount: 4))
+    let pattern = try ErasurePattern(code: code, present: Array(0..<34))
+    let targets = [99, 0, 50, 98, 99, 99, 0]
+    let expected = targets.flatMap { symbols[$0 * 4..<($0 + 1) * 4] }
+    for size in Self.cosetSizes(pattern) {
+      let plan = DecodePlan(pattern, validTargets: targets, cosetSize: size)
+      expectEqual(
+        try plan.decode(source.span, symbolByteCount: 4), expected, "cosets of \(size ?? 0)")
+    }
+  }
+
   @Test(arguments: supportedLevels)
   func `every level decodes what the encoder made`(level: ck_level) throws {
     for (k, m) in [(11, 20), (21, 10), (34, 66), (67, 33)] {
