@@ -129,7 +129,7 @@ let package = Package(
     .target(name: "RunSeed", path: "Tests/RunSeed", swiftSettings: strict),
     .target(
       name: "FuzzTargets",
-      dependencies: ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"],
+      dependencies: ["RedStuff", "Cluster", "World", "SliverStore", "Repair", "Simulator"],
       path: "Tests/FuzzTargets", swiftSettings: strict),
     tests("CKernelsTests", ["CKernels", "RunSeed"]),
     tests(

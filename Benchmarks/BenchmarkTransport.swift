@@ -71,9 +71,9 @@ final class BenchmarkTransport: Transport {
     if case .readBatch(let outcomes) = answer {
       var bytes = AnswerBytes()
       bytes.answerCount = 1
-      for case .symbols(let symbols, let paths) in outcomes {
-        bytes.payload += symbols.count
-        bytes.paths += paths.reduce(0) { $0 + 1 + 33 * $1.path.count }
+      for outcome in outcomes {
+        bytes.payload += outcome.symbolByteCount
+        bytes.paths += outcome.pathByteCount
       }
       bytes.framing =
         codec.wireByteCount(of: answer, to: request) - bytes.payload - bytes.paths

@@ -132,9 +132,15 @@ extension RepairBenchmark {
         else { return }
         for (position, item) in items.enumerated() {
           if liesOnce, !told.withLock({ $0.insert(item.blob).inserted }) { continue }
-          guard case .symbols(var bytes, let paths) = outcomes[position] else { continue }
-          bytes[0] ^= 1
-          outcomes[position] = .symbols(bytes: bytes, paths: paths)
+          switch outcomes[position] {
+          case .symbols(var bytes, let paths):
+            bytes[0] ^= 1
+            outcomes[position] = .symbols(bytes: bytes, paths: paths)
+          case .signedSymbols(var bytes, let paths, let signature):
+            bytes[0] ^= 1
+            outcomes[position] = .signedSymbols(bytes: bytes, paths: paths, signature: signature)
+          case .missing, .refused: continue
+          }
         }
         answer = .readBatch(outcomes)
       }

@@ -32,11 +32,13 @@ let package = Package(
     module("RedStuff", ["CKernels", "ReedSolomon"]),
     module("Cluster", ["RedStuff", .product(name: "Crypto", package: "swift-crypto")]),
     module("World", ["Cluster", "RedStuff"]),
+    module("Routing", ["RedStuff", "Cluster", "World"]),
+    module("Repair", ["RedStuff", "Cluster", "World", "Routing"]),
     module("SliverStore", ["CKernels", "RedStuff", "Cluster", "World"]),
     module("Simulator", ["RedStuff", "Cluster", "World"]),
     .target(
       name: "FuzzTargets",
-      dependencies: ["RedStuff", "Cluster", "World", "SliverStore", "Simulator"],
+      dependencies: ["RedStuff", "Cluster", "World", "SliverStore", "Repair", "Simulator"],
       path: "Tests/FuzzTargets", swiftSettings: instrumented),
     .executableTarget(
       name: "fuzz", dependencies: ["FuzzTargets"], path: "Driver", swiftSettings: instrumented,

@@ -226,23 +226,22 @@ struct RegionFetch: Sendable {
     case .missing:
       health.lost(run.line)
       notes.add("\(run.line) is missing", from: flight.node)
-      needsPlan = true
-      return []
     case .refused(let failure):
       if failure.isPassing { health.failed(run.line) } else { health.lost(run.line) }
       notes.add(failure, from: flight.node)
-      needsPlan = true
-      return []
     case .symbols(let bytes, let paths):
-      byteCount += bytes.count + paths.reduce(0) { $0 + 1 + 33 * $1.path.count }
-      guard bytes.count == run.symbols.count * symbolByteCount,
-        paths.count == (run.wantsPaths ? run.symbols.count : 0)
-      else {
-        lied(run.line)
-        return []
+      byteCount += outcome.symbolByteCount + outcome.pathByteCount
+      let pathCount = run.wantsPaths ? run.symbols.count : 0
+      if bytes.count == run.symbols.count * symbolByteCount, paths.count == pathCount {
+        return file(id, run, bytes, paths)
       }
-      return file(id, run, bytes, paths)
+      lied(run.line)
+    case .signedSymbols:
+      // Nobody asked for a signature.
+      lied(run.line)
     }
+    needsPlan = true
+    return []
   }
 
   private mutating func file(_ id: Int, _ run: SymbolRun, _ bytes: [UInt8], _ paths: [MerkleProof])

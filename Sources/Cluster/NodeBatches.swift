@@ -47,22 +47,47 @@ package struct ReadItem: Sendable, Equatable {
   package var symbols: Range<Int>
   /// Ask for the Merkle path of each symbol, for readers that cannot check a whole sliver.
   package var wantsPaths: Bool
+  /// Ask for the answer signed, see `SymbolStatement`; only with paths.
+  package var wantsSignature: Bool
 
   package init(
-    blob: BlobID, pair: SliverPairIndex, axis: SliverAxis, symbols: Range<Int>, wantsPaths: Bool
+    blob: BlobID, pair: SliverPairIndex, axis: SliverAxis, symbols: Range<Int>, wantsPaths: Bool,
+    wantsSignature: Bool = false
   ) {
     self.blob = blob
     self.pair = pair
     self.axis = axis
     self.symbols = symbols
     self.wantsPaths = wantsPaths
+    self.wantsSignature = wantsSignature
   }
 }
 
 package enum ReadOutcome: Sendable, Equatable {
   /// The symbols one after the other; a path per symbol if they were asked for, else none.
   case symbols(bytes: [UInt8], paths: [MerkleProof])
+  /// The same, with a path per symbol and the node's signature, 64 bytes, of it all.
+  case signedSymbols(bytes: [UInt8], paths: [MerkleProof], signature: [UInt8])
   /// The node should have this sliver and has not: lost, rotten, or never received.
   case missing
   case refused(NodeFailure)
+}
+
+extension ReadOutcome {
+  /// Bytes of symbols.
+  package var symbolByteCount: Int {
+    switch self {
+    case .symbols(let bytes, _), .signedSymbols(let bytes, _, _): bytes.count
+    case .missing, .refused: 0
+    }
+  }
+
+  /// As many more on the wire: a byte before each node of a path, and one before each path.
+  package var pathByteCount: Int {
+    switch self {
+    case .symbols(_, let paths), .signedSymbols(_, let paths, _):
+      paths.reduce(0) { $0 + 1 + 33 * $1.path.count }
+    case .missing, .refused: 0
+    }
+  }
 }

@@ -2,7 +2,7 @@
 //
 // Blob status and node health as the reference words them in JSON. Where it names an event of its
 // chain we have none and say so with an empty one, so that its readers find their fields. What only
-// our nodes know stands under names of ours: `shardRuns` and `storage`.
+// our nodes know stands under names of ours: `shardRuns`, `storage` and `liars`.
 
 internal import RedStuff
 
@@ -110,6 +110,7 @@ extension NodeMessageCodec {
     if let detail = health.detail {
       members.append(JSONMember("shardDetail", shardDetailJSON(health.shards)))
       members.append(JSONMember("storage", detail.json))
+      members.append(JSONMember("liars", .array(detail.liars.map(\.json))))
     }
     return .object(members)
   }
@@ -156,7 +157,13 @@ extension NodeMessageCodec {
       uptimeMilliseconds: uptimeMilliseconds, epoch: try json.required("epoch"),
       publicKey: publicKey, nodeStatus: nodeStatus,
       cursor: Revision(try progress.required("persisted")), shards: try shards(from: json),
-      detail: try json["storage"].map { (json) throws(WireError) in try NodeHealthDetail(json) })
+      detail: try json["storage"].map { (storage) throws(WireError) in
+        var detail = try NodeHealthDetail(storage)
+        detail.liars = try (json["liars"]?.array ?? []).map { (json) throws(WireError) in
+          try LiarReport(json)
+        }
+        return detail
+      })
   }
 
   private func shards(
@@ -213,6 +220,26 @@ extension NodeHealthDetail {
       totalByteCount: try json.count("totalByteCount"),
       rottenCount: try json.count("rottenCount"),
       driveProblems: problems.compactMap(\.string))
+  }
+}
+
+extension LiarReport {
+  fileprivate var json: JSONValue {
+    [
+      "node": .integer(node.value), "count": .integer(count),
+      "evidence": evidence.map { .string(Base64.encode($0.bcsBytes)) } ?? nil,
+    ]
+  }
+
+  fileprivate init(_ json: JSONValue) throws(WireError) {
+    var evidence: SymbolStatement?
+    if let text = json["evidence"]?.string {
+      guard let bytes = Base64.decode(text), let statement = try? SymbolStatement(bcs: bytes)
+      else { throw .malformed("the evidence against a liar cannot be read") }
+      evidence = statement
+    }
+    self.init(
+      node: NodeID(try json.required("node")), count: try json.count("count"), evidence: evidence)
   }
 }
 

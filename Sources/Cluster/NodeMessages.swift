@@ -151,10 +151,12 @@ package struct NodeHealthDetail: Sendable, Equatable {
   package var rottenCount: Int
   /// Drives that are gone or unreadable, with the reason.
   package var driveProblems: [String]
+  /// Nodes that gave it false symbols since its start.
+  package var liars: [LiarReport]
 
   package init(
     sliverCount: Int, storedByteCount: Int, freeByteCount: Int, totalByteCount: Int,
-    rottenCount: Int, driveProblems: [String]
+    rottenCount: Int, driveProblems: [String], liars: [LiarReport] = []
   ) {
     self.sliverCount = sliverCount
     self.storedByteCount = storedByteCount
@@ -162,5 +164,20 @@ package struct NodeHealthDetail: Sendable, Equatable {
     self.totalByteCount = totalByteCount
     self.rottenCount = rottenCount
     self.driveProblems = driveProblems
+    self.liars = liars
+  }
+}
+
+package struct LiarReport: Hashable, Sendable {
+  package var node: NodeID
+  /// Symbols of it that were shown to be false.
+  package var count: Int
+  /// One of its false answers, if it signed any.
+  package var evidence: SymbolStatement?
+
+  package init(node: NodeID, count: Int, evidence: SymbolStatement?) {
+    self.node = node
+    self.count = count
+    self.evidence = evidence
   }
 }

@@ -11,7 +11,7 @@
 // | 1             |   axis                                                           |
 // | 2             |   first symbol                                                   |
 // | 2             |   number of symbols, not zero                                    |
-// | 1             |   01 if paths are wanted, else 00                                |
+// | 1             |   00 bare, 01 with paths, 02 with paths and a signature          |
 //
 // | answer bytes  | field                                                            |
 // |---------------|------------------------------------------------------------------|
@@ -21,6 +21,7 @@
 // |               |   LEB128 count and Merkle nodes                                  |
 // | 1             |   01 missing                                                     |
 // | 1 +           |   02 refused: reason string, message string                      |
+// | 1 +           |   03 signed symbols: as 00, then 64 bytes of signature           |
 
 internal import RedStuff
 
@@ -35,7 +36,7 @@ extension NodeMessageCodec {
       writer.write(item.axis)
       writer.write(UInt16(item.symbols.lowerBound))
       writer.write(UInt16(item.symbols.count))
-      writer.write(item.wantsPaths)
+      writer.write(UInt8(item.wantsSignature ? 2 : item.wantsPaths ? 1 : 0))
     }
     return writer.bytes
   }
@@ -70,9 +71,11 @@ extension NodeMessageCodec {
     let axis: SliverAxis = try reader.read()
     let first = Int(try reader.readUInt16())
     let count = Int(try reader.readUInt16())
+    let form = try reader.readUInt8()
+    guard form <= 2 else { throw .unknownVariant(type: "ReadItem", variant: UInt32(form)) }
     return ReadItem(
-      blob: blob, pair: pair, axis: axis, symbols: first..<first + count,
-      wantsPaths: try reader.readBool())
+      blob: blob, pair: pair, axis: axis, symbols: first..<first + count, wantsPaths: form > 0,
+      wantsSignature: form == 2)
   }
 
   func encodedReadOutcomes(_ outcomes: [ReadOutcome]) -> [UInt8] {
@@ -94,6 +97,11 @@ extension NodeMessageCodec {
       case .refused(let failure):
         writer.writeVariant(2 as UInt8)
         writer.write(failure)
+      case .signedSymbols(let bytes, let paths, let signature):
+        writer.writeVariant(3 as UInt8)
+        writer.writeBytes(bytes)
+        writer.write(paths)
+        writer.writeFixed(signature)
       }
     }
   }
@@ -101,8 +109,9 @@ extension NodeMessageCodec {
   /// An upper bound but for refusals, so that the body is allocated once.
   private func byteCount(of outcome: ReadOutcome) -> Int {
     switch outcome {
-    case .symbols(let bytes, let paths):
-      paths.reduce(11 + bytes.count) { $0 + 1 + 33 * $1.path.count }
+    case .symbols: 11 + outcome.symbolByteCount + outcome.pathByteCount
+    case .signedSymbols(_, _, let signature):
+      11 + outcome.symbolByteCount + outcome.pathByteCount + signature.count
     case .missing: 1
     case .refused: 128
     }
@@ -132,23 +141,35 @@ extension NodeMessageCodec {
     from reader: inout BCSReader, to item: ReadItem
   ) throws(BCSError) -> ReadOutcome {
     switch try reader.readVariant() {
-    case 0:
-      let symbolCount = item.symbols.count
-      let bytes = try reader.readBytes()
-      let paths: [MerkleProof] = try reader.readArray(countMax: symbolCount)
-      // Readers cut the bytes into symbols, so that a remainder would misplace them.
-      guard symbolCount > 0, !bytes.isEmpty, bytes.count.isMultiple(of: symbolCount) else {
-        throw .invalidValue(
-          type: "ReadOutcome", reason: "\(bytes.count) bytes for \(symbolCount) symbols")
-      }
-      guard paths.count == (item.wantsPaths ? symbolCount : 0) else {
-        throw .invalidValue(
-          type: "ReadOutcome", reason: "\(paths.count) paths for \(symbolCount) symbols")
-      }
+    case 0 where !item.wantsSignature:
+      let (bytes, paths) = try readSymbols(from: &reader, to: item)
       return .symbols(bytes: bytes, paths: paths)
     case 1: return .missing
     case 2: return .refused(try reader.read())
+    case 3 where item.wantsSignature:
+      let (bytes, paths) = try readSymbols(from: &reader, to: item)
+      return .signedSymbols(
+        bytes: bytes, paths: paths,
+        signature: try reader.readFixed(StorageConfirmation.signatureByteCount))
     case let variant: throw .unknownVariant(type: "ReadOutcome", variant: variant)
     }
+  }
+
+  private func readSymbols(
+    from reader: inout BCSReader, to item: ReadItem
+  ) throws(BCSError) -> ([UInt8], [MerkleProof]) {
+    let symbolCount = item.symbols.count
+    let bytes = try reader.readBytes()
+    let paths: [MerkleProof] = try reader.readArray(countMax: symbolCount)
+    // Readers cut the bytes into symbols, so that a remainder would misplace them.
+    guard symbolCount > 0, !bytes.isEmpty, bytes.count.isMultiple(of: symbolCount) else {
+      throw .invalidValue(
+        type: "ReadOutcome", reason: "\(bytes.count) bytes for \(symbolCount) symbols")
+    }
+    guard paths.count == (item.wantsPaths ? symbolCount : 0) else {
+      throw .invalidValue(
+        type: "ReadOutcome", reason: "\(paths.count) paths for \(symbolCount) symbols")
+    }
+    return (bytes, paths)
   }
 }

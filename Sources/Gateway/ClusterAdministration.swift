@@ -141,6 +141,20 @@ package struct NodeReport: Codable, Equatable, Sendable {
     }
   }
 
+  /// A node that gave this one false symbols, and one of its answers that convicts it: BCS of a
+  /// `SymbolStatement` in base64; nil if it signed none.
+  package struct Liar: Codable, Equatable, Sendable {
+    package var node: String
+    package var count: Int
+    package var evidence: String?
+
+    package init(node: String, count: Int, evidence: String?) {
+      self.node = node
+      self.count = count
+      self.evidence = evidence
+    }
+  }
+
   package var name: String
   package var id: UInt16
   package var state: State
@@ -155,6 +169,7 @@ package struct NodeReport: Codable, Equatable, Sendable {
   package var rottenCount: Int
   /// Sentences for people: what is wrong, and what to do.
   package var problems: [String]
+  package var liars: [Liar] = []
 
   package init(
     name: String, id: UInt16, state: State, shardCount: Int, sliverCount: Int = 0,

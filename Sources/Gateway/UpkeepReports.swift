@@ -94,6 +94,8 @@ package struct NodeRepair: Codable, Equatable, Sendable {
   package var isPaused = false
   /// Bytes a second; nil: no limit.
   package var byteRateMax: Int?
+  /// How much of what it can repair takes now, 0 ... 1; less than all while others are served.
+  package var share = 1.0
   /// Milliseconds since 1970: when everything that should be here was last looked up.
   package var inventoryAt: UInt64?
 

@@ -161,7 +161,7 @@ extension JointRecovery {
     for (entry, failure) in zip(received, failures) {
       let source = line.crossing(at: entry.source)
       guard failure == nil || PlantedBug.repairPathsUnchecked.isPlanted else {
-        lied(source)
+        lied(source, in: entry.answer)
         continue
       }
       lines[place][entry.source] = .proven(entry.answer)
@@ -172,8 +172,9 @@ extension JointRecovery {
     }
   }
 
-  private mutating func lied(_ source: MatrixLine) {
+  private mutating func lied(_ source: MatrixLine, in answer: AnswerIndex? = nil) {
     if own.contains(source) { rotten.append(source) } else { liars.append(source) }
+    if let answer { falseAnswers[source] = answers[Int(answer)] }
     exclude(source)
   }
 

@@ -28,10 +28,12 @@ package struct JointRecovery: Sendable {
     case inconsistent(InconsistencyProof)
   }
 
-  struct Answer: Sendable {
-    let run: SymbolRun
-    let bytes: [UInt8]
-    let paths: [MerkleProof]
+  package struct Answer: Sendable {
+    package let run: SymbolRun
+    package let bytes: [UInt8]
+    package let paths: [MerkleProof]
+    /// Of the node that gave it; empty if it was not asked for.
+    package let signature: [UInt8]
   }
 
   package let metadata: VerifiedBlobMetadata
@@ -59,6 +61,9 @@ package struct JointRecovery: Sendable {
   /// Slivers of other nodes that gave a false symbol, in the order in which that was shown. Each is
   /// named once; nothing more is asked of it.
   package internal(set) var liars: [MatrixLine] = []
+  /// By liar, the answer that its own paths refute, as it was given. None for one that only changed
+  /// its word: the first was not signed.
+  package internal(set) var falseAnswers: [MatrixLine: Answer] = [:]
   /// Slivers of other nodes that gave answers of a wrong shape, or bare symbols that turned out to be
   /// wrong without a path to show it. No evidence for anybody else.
   package internal(set) var suspects: [MatrixLine] = []
@@ -114,7 +119,9 @@ package struct JointRecovery: Sendable {
 
   /// A run that was planned, or a part of one. What was not asked for, or has come already, changes
   /// nothing; an answer of a wrong shape is none.
-  package mutating func receive(_ run: SymbolRun, bytes: [UInt8], paths: [MerkleProof]) {
+  package mutating func receive(
+    _ run: SymbolRun, bytes: [UInt8], paths: [MerkleProof], signature: [UInt8] = []
+  ) {
     let waiting = waiting(for: run)
     guard !waiting.isEmpty else { return }
     guard bytes.count == run.symbols.count * metadata.symbolByteCount,
@@ -124,7 +131,7 @@ package struct JointRecovery: Sendable {
       return missing(run)
     }
     let answer = AnswerIndex(answers.count)
-    answers.append(Answer(run: run, bytes: bytes, paths: paths))
+    answers.append(Answer(run: run, bytes: bytes, paths: paths, signature: signature))
     for place in waiting { lines[place].receive(run.line.index, in: answer) }
   }
 

@@ -5,6 +5,7 @@
 // changes in it, the next inventory puts right, and nothing is fetched or given up because of it alone.
 //
 //   key                                          value
+//   00                                           UpkeepSettings
 //   01 blob                                      MissingBlob
 //   02 left 2, demand 1, time 8, blob            empty: the order of repair
 //   03 time 8, blob                              empty: not before this time, after a failed attempt
@@ -184,6 +185,31 @@ package actor MissingSet {
     }
   }
 
+  // MARK: Settings
+
+  /// What was set of repair and scrub; nil if nothing was.
+  package func settings() async throws(IndexError) -> UpkeepSettings? {
+    guard let value = try await index.values(for: [Self.settingsKey]).first ?? nil else {
+      return nil
+    }
+    do {
+      return try UpkeepSettings(bcs: value)
+    } catch {
+      throw IndexError("it is damaged: \(error)")
+    }
+  }
+
+  /// Damaged settings begin anew.
+  package func change(
+    _ body: @Sendable (inout UpkeepSettings) -> Void
+  ) async throws(IndexError) {
+    await enter()
+    defer { leave() }
+    var settings = (try? await settings()) ?? UpkeepSettings()
+    body(&settings)
+    try await index.apply([.set(key: Self.settingsKey, value: settings.bcsBytes)])
+  }
+
   private func load(_ blob: BlobID) async throws(IndexError) -> MissingBlob? {
     let value = try await index.values(for: [Self.key(of: blob)]).first ?? nil
     return value.flatMap { MissingBlob(blob, encoded: $0) }
@@ -230,6 +256,7 @@ package actor MissingSet {
     isCounted = true
   }
 
+  private static let settingsKey: [UInt8] = [0]
   private static func key(of blob: BlobID) -> [UInt8] { [1] + blob.bytes }
 
   // One change at a time: each reads, decides and writes.

@@ -45,9 +45,13 @@ package struct RepairStatus: Equatable, Sendable {
   package var requestCount = 0
   /// Helpers whose symbols were shown to be wrong, and how often.
   package var liars: [NodeID: Int] = [:]
+  /// Of those that signed it, a false answer that their own paths refute.
+  package var evidence: [NodeID: SymbolStatement] = [:]
   package var isPaused = false
   /// Bytes a second that repair may receive; nil: as many as it can.
   package var byteRateMax: Int?
+  /// How much of what it can repair takes now, 0 ... 1; less than all while others are served.
+  package var share = 1.0
   /// When every sliver that should be here was last looked up, against the registry.
   package var inventoryAt: WallTime?
 

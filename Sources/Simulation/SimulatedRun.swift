@@ -134,7 +134,7 @@ package final class SimulatedRun: Sendable {
       await machine.start()
     }
     // And lets repair have what it needs.
-    for machine in machines { machine.process?.node.setRepairRate(nil) }
+    for machine in machines { try? await machine.process?.node.setRepairRate(nil) }
     await rest(Self.abandonmentTime)
     if dice.chance(0.1) { await rest(Self.graceTime) }
     for client in clients { await client.process?.client.waitForTails() }

@@ -25,6 +25,8 @@ struct HealingState: Sendable {
   var restoredSliverCount = 0
   var requestCount = 0
   var liars: [NodeID: Int] = [:]
+  /// The first signed lie of each; one is enough, and takes little.
+  var evidence: [NodeID: SymbolStatement] = [:]
   var inventoryAt: WallTime?
   /// Everything missing is due now.
   var isUrgent = false

@@ -199,7 +199,8 @@ struct RepairBatch {
   private func item(_ run: SymbolRun, _ metadata: VerifiedBlobMetadata) -> ReadItem {
     ReadItem(
       blob: metadata.blobID, pair: run.line.pair(shardCount: metadata.shardCount),
-      axis: run.line.axis, symbols: run.symbols, wantsPaths: run.wantsPaths)
+      axis: run.line.axis, symbols: run.symbols, wantsPaths: run.wantsPaths,
+      wantsSignature: run.wantsPaths)
   }
 
   private mutating func send(_ requests: [RepairRequest]) async throws {
@@ -230,9 +231,7 @@ struct RepairBatch {
         outcomes = request.runs.map { _ in .missing }
       }
       for ((job, run), outcome) in zip(request.runs, outcomes) {
-        if case .symbols(let bytes, let paths) = outcome {
-          byteCount += bytes.count + paths.reduce(0) { $0 + 1 + 33 * $1.path.count }
-        }
+        byteCount += outcome.symbolByteCount + outcome.pathByteCount
         receive(outcome, run, job: job)
       }
     }
@@ -258,6 +257,8 @@ struct RepairBatch {
     switch outcome {
     case .symbols(let bytes, let paths):
       jobs[job].recovery.receive(run, bytes: bytes, paths: paths)
+    case .signedSymbols(let bytes, let paths, let signature):
+      jobs[job].recovery.receive(run, bytes: bytes, paths: paths, signature: signature)
     case .missing, .refused:
       jobs[job].recovery.missing(run)
     }
@@ -296,11 +297,32 @@ struct RepairBatch {
       sawLiar = true
       let liar = keeper(of: line, blob)
       node.peers.distrust(liar)
-      node.healing.withLock { $0.liars[liar, default: 0] += 1 }
+      let evidence = evidence(of: line, job: index, against: liar)
+      node.healing.withLock {
+        $0.liars[liar, default: 0] += 1
+        if $0.evidence[liar] == nil { $0.evidence[liar] = evidence }
+      }
       node.logger.error(
         "a node gave wrong symbols for repair",
-        metadata: ["node": "\(node.id)", "liar": "\(liar)", "blob": "\(blob)", "sliver": "\(line)"])
+        metadata: [
+          "node": "\(node.id)", "liar": "\(liar)", "blob": "\(blob)", "sliver": "\(line)",
+          "isSigned": "\(evidence != nil)",
+        ])
     }
+  }
+
+  /// The false answer, if the liar signed it.
+  private func evidence(
+    of line: MatrixLine, job: Int, against liar: NodeID
+  ) -> SymbolStatement? {
+    let job = jobs[job]
+    guard let answer = job.recovery.falseAnswers[line],
+      let key = node.committee.member(liar)?.publicKey
+    else { return nil }
+    let statement = SymbolStatement(
+      node: liar, item: item(answer.run, job.metadata), bytes: answer.bytes, paths: answer.paths,
+      signature: answer.signature)
+    return statement.verify(cluster: node.cluster, publicKey: key) ? statement : nil
   }
 
   private func keeper(of line: MatrixLine, _ blob: BlobID) -> NodeID {

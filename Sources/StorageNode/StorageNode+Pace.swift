@@ -41,9 +41,3 @@ extension StorageNode {
     return rest
   }
 }
-
-extension ReadOutcome {
-  fileprivate var symbolByteCount: Int {
-    if case .symbols(let bytes, _) = self { bytes.count } else { 0 }
-  }
-}

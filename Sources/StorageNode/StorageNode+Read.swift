@@ -171,9 +171,10 @@ extension StorageNode {
           return items.map { _ in .missing }
         }
         return items.map { item in
-          outcome(within: reservation) {
+          let outcome = outcome(within: reservation) {
             (Array(sliver.symbols(item.symbols)), item.wantsPaths ? sliver.paths(item.symbols) : [])
           }
+          return item.wantsSignature ? signed(outcome, item) : outcome
         }
       }
       var outcomes: [ReadOutcome] = []
@@ -205,6 +206,12 @@ extension StorageNode {
     }
     metrics.servedBytes.increment(by: bytes.count)
     return .symbols(bytes: bytes, paths: paths)
+  }
+
+  private func signed(_ outcome: ReadOutcome, _ item: ReadItem) -> ReadOutcome {
+    guard case .symbols(let bytes, let paths) = outcome else { return outcome }
+    let statement = signer.statement(on: item, bytes: bytes, paths: paths, cluster: cluster)
+    return .signedSymbols(bytes: bytes, paths: paths, signature: statement.signature)
   }
 
   /// Nil if it is missing, which is counted.

@@ -95,19 +95,6 @@ extension StorageNode {
     return true
   }
 
-  package func pauseRepair() { healing.withLock { $0.isPaused = true } }
-
-  package func resumeRepair() {
-    healing.withLock { $0.isPaused = false }
-    wakeRepair()
-  }
-
-  /// Bytes of symbols that repair may receive in a second; nil for as many as it can.
-  package func setRepairRate(_ byteRate: Int?) {
-    healing.withLock { $0.budget.byteRate = byteRate }
-    wakeRepair()
-  }
-
   /// Everything that is missing is due now, also what was tried in vain.
   package func runRepairNow() async {
     healing.withLock { $0.isUrgent = true }
@@ -148,8 +135,10 @@ extension StorageNode {
       status.restoredSliverCount = state.restoredSliverCount
       status.requestCount = state.requestCount
       status.liars = state.liars
+      status.evidence = state.evidence
       status.isPaused = state.isPaused
       status.byteRateMax = state.budget.byteRate
+      status.share = Double(state.budget.share) / Double(RepairPace.shareMax)
       status.inventoryAt = state.inventoryAt
     }
     return status

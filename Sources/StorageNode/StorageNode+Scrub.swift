@@ -26,20 +26,6 @@ extension StorageNode {
     }
   }
 
-  /// Begins a full pass over all drives now, as fast as `scrubByteRateMax` allows; ends a pause.
-  package func startScrub() {
-    let positions = drives.readable.map(\.position)
-    scrubProgress.withLock { scrub in
-      scrub.asked.formUnion(positions)
-      scrub.isPaused = false
-    }
-  }
-
-  /// Stops reading until `resumeScrub()` or `startScrub()`. A restart ends the pause.
-  package func pauseScrub() { scrubProgress.withLock { $0.isPaused = true } }
-
-  package func resumeScrub() { scrubProgress.withLock { $0.isPaused = false } }
-
   package func scrubStatus() async -> ScrubStatus {
     let progress = scrubProgress.withLock { $0 }
     let ahead = drives.readable.reduce(0) { sum, drive in

@@ -189,6 +189,13 @@ struct Health: AsyncParsableCommand {
       try Output.json(health)
     } else {
       Output.table(nodeRows(health.nodes))
+      for node in health.nodes {
+        for liar in node.liars {
+          Output.line(
+            "\(node.name): \(liar.node) gave wrong symbols, \(counted(liar.count, "time"))"
+              + (liar.evidence == nil ? "" : "; signed: see `walrus health --json`"))
+        }
+      }
       Output.line(
         "reads \(health.canRead ? "go on" : "are not possible")"
           + ", writes \(health.canWrite ? "go on" : "are refused")")

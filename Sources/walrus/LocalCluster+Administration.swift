@@ -166,6 +166,10 @@ extension LocalCluster: ClusterAdministration {
     )
   }
 
+  nonisolated func memberName(_ id: NodeID) -> String {
+    description.members.first { $0.id == id }?.name ?? "\(id)"
+  }
+
   private nonisolated func busy(_ name: String) -> GatewayFailure {
     GatewayFailure(
       .unavailable, "NODE_BUSY", "\(name) is being started, stopped or wiped; try again in a moment"
@@ -219,6 +223,11 @@ extension LocalCluster: ClusterAdministration {
     report.totalByteCount = detail.totalByteCount
     report.rottenCount = detail.rottenCount
     report.problems = detail.driveProblems
+    report.liars = detail.liars.map {
+      NodeReport.Liar(
+        node: memberName($0.node), count: $0.count,
+        evidence: $0.evidence.map { Base64.encode($0.bcsBytes) })
+    }
     if health.nodeStatus != "Active" {
       report.state = .failing
       report.problems.append(

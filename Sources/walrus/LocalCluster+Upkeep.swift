@@ -1,7 +1,6 @@
 // LocalCluster+Upkeep.swift
 //
-// Traffic, repair and scrub of a local cluster's nodes, for the administration API. What is changed holds
-// until the node restarts.
+// Traffic, repair and scrub of a local cluster's nodes, for the administration API.
 
 import BlobClient
 import Cluster
@@ -15,7 +14,7 @@ import World
 
 extension LocalCluster {
   func traffic() async -> ClusterTraffic {
-    var flows = flows(of: client.traffic, from: "gateway", at: nil)
+    var flows = flows(of: client.traffic, from: "gateway", at: client.configuration.topology)
     for member in description.members {
       guard case .running(let local, _) = nodes[member.id] else { continue }
       flows += self.flows(of: local.node.traffic, from: member.name, at: member.topology)
@@ -24,14 +23,14 @@ extension LocalCluster {
   }
 
   private func flows(
-    of traffic: Traffic, from sender: String, at place: Topology?
+    of traffic: Traffic, from sender: String, at place: Topology
   ) -> [ClusterTraffic.Flow] {
     description.members.flatMap { peer in
       TrafficPurpose.allCases.compactMap { purpose in
         guard let count = traffic.peers[peer.id]?[purpose] else { return nil }
         return ClusterTraffic.Flow(
           from: sender, to: peer.name, purpose: purpose,
-          crossesZones: place.map { $0.distance(to: peer.topology) > 0 } ?? false, count)
+          crossesZones: place.distance(to: peer.topology) > 0, count)
       }
     }
   }
@@ -46,11 +45,13 @@ extension LocalCluster {
     async throws(GatewayFailure) -> ClusterRepair
   {
     for node in try runningNodes(name) {
-      switch action {
-      case .run: await node.runRepairNow()
-      case .pause: node.pauseRepair()
-      case .resume: node.resumeRepair()
-      case .limit(let byteRate): node.setRepairRate(byteRate)
+      try await changing {
+        switch action {
+        case .run: await node.runRepairNow()
+        case .pause: try await node.pauseRepair()
+        case .resume: try await node.resumeRepair()
+        case .limit(let byteRate): try await node.setRepairRate(byteRate)
+        }
       }
     }
     return try await repair()
@@ -66,13 +67,27 @@ extension LocalCluster {
     async throws(GatewayFailure) -> ClusterScrub
   {
     for node in try runningNodes(name) {
-      switch action {
-      case .run: node.startScrub()
-      case .pause: node.pauseScrub()
-      case .resume: node.resumeScrub()
+      try await changing {
+        switch action {
+        case .run: try await node.startScrub()
+        case .pause: try await node.pauseScrub()
+        case .resume: try await node.resumeScrub()
+        }
       }
     }
     return try await scrub()
+  }
+
+  private func changing(
+    _ change: () async throws -> Void
+  ) async throws(GatewayFailure) {
+    do {
+      try await change()
+    } catch let failure as NodeFailure {
+      throw GatewayFailure(.internalError, "SETTING_NOT_SAVED", failure.message)
+    } catch {
+      throw GatewayFailure(.internalError, "SETTING_NOT_SAVED", "\(error)")
+    }
   }
 
   /// The node of this name, or all that run.
@@ -133,12 +148,12 @@ extension LocalCluster {
     report.restoredSliverCount = status.restoredSliverCount
     report.requestCount = status.requestCount
     report.liars = status.liars.map { liar, count in
-      .init(
-        node: description.members.first { $0.id == liar }?.name ?? "\(liar)", count: count)
+      .init(node: memberName(liar), count: count)
     }
     .sorted { $0.node < $1.node }
     report.isPaused = status.isPaused
     report.byteRateMax = status.byteRateMax
+    report.share = status.share
     report.inventoryAt = status.inventoryAt?.milliseconds
     return report
   }

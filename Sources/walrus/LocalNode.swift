@@ -50,6 +50,7 @@ struct LocalNode: Sendable {
       drives: [drive], transport: environment.transport, missingIndex: missingIndex,
       registry: environment.registry, clock: environment.clock,
       randomness: environment.randomness, compute: environment.compute, logger: logger)
+    await node.loadSettings()
     let running = Task {
       do {
         try await node.run()

@@ -119,7 +119,7 @@ struct RepairRate: AsyncParsableCommand {
 
   static let configuration = CommandConfiguration(
     commandName: "rate", abstract: "Limit what each node may receive for repair.",
-    discussion: "Holds until the node restarts.")
+    discussion: "Holds until it is set again, also over a restart.")
 
   @Argument(help: "Bytes a second, such as 20MiB, or `off` for no limit.") var limit: Limit
   @OptionGroup var target: NodeOption

@@ -87,6 +87,10 @@ struct RepairReport: Encodable {
     if node.missingBlobCount > 0, node.isPaused {
       lines.append("all waits: repair is paused; `walrus repair resume` goes on")
     }
+    if node.missingBlobCount > 0, node.share < 1 {
+      lines.append(
+        "takes \(Int(node.share * 100)) % of its rate, since others wait longer than usual")
+    }
     if node.unrecoverableBlobCount > 0 {
       lines.append(
         "\(counted(node.unrecoverableBlobCount, "blob")) cannot be rebuilt now: too few shards"

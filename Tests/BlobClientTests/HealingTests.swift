@@ -109,7 +109,7 @@ import World
     #expect(early.missingBlobCount == 2 && early.receivedByteCount == 0)
     #expect(early.slivers == [.driveLost: 8])
     let paused = try await heal(3, in: nodes, delay: .zero) {
-      $0.pauseRepair()
+      try await $0.pauseRepair()
       await $0.runRepairNow()
       try await nodes.cluster.clock.sleep(for: .seconds(300))
     } until: { _ in
@@ -185,7 +185,7 @@ import World
     try await nodes.wipe(3)
     let start = nodes.cluster.clock.now
     let status = try await heal(3, in: nodes, delay: .zero) {
-      $0.setRepairRate(1000)
+      try await $0.setRepairRate(1000)
     } until: {
       $0.missingSliverCount == 0
     }

@@ -102,9 +102,10 @@ extension Dice {
 
   mutating func readItem(_ n: Int) -> ReadItem {
     let first = below(n)
+    let form = below(3)
     return ReadItem(
       blob: blob(), pair: pair(n), axis: axis(), symbols: first..<first + 1 + below(n - first),
-      wantsPaths: bool())
+      wantsPaths: form > 0, wantsSignature: form == 2)
   }
 
   mutating func member(shards: Range<Int> = 0..<1) -> CommitteeMember {
@@ -234,12 +235,18 @@ extension Dice {
           case 0: .missing
           case 1: .refused(failure())
           default:
-            .symbols(
-              bytes: bytes(item.symbols.count * 2 * (1 + below(10))),
-              paths: item.wantsPaths ? item.symbols.map { _ in proof() } : [])
+            outcome(to: item)
           }
         })
     }
+  }
+
+  private mutating func outcome(to item: ReadItem) -> ReadOutcome {
+    let bytes = bytes(item.symbols.count * 2 * (1 + below(10)))
+    let paths = item.wantsPaths ? item.symbols.map { _ in proof() } : []
+    return item.wantsSignature
+      ? .signedSymbols(bytes: bytes, paths: paths, signature: self.bytes(64))
+      : .symbols(bytes: bytes, paths: paths)
   }
 
   private mutating func blobStatus() -> BlobStatus {
@@ -260,7 +267,18 @@ extension Dice {
       detailed
       ? NodeHealthDetail(
         sliverCount: below(1000), storedByteCount: Int.max, freeByteCount: below(1 << 40),
-        totalByteCount: below(1 << 50), rottenCount: below(9), driveProblems: list(3) { $0.text() })
+        totalByteCount: below(1 << 50), rottenCount: below(9), driveProblems: list(3) { $0.text() },
+        liars: list(3) { dice in
+          let item = dice.readItem(n)
+          return LiarReport(
+            node: NodeID(dice.number()), count: dice.below(9),
+            evidence: dice.optional { dice in
+              SymbolStatement(
+                node: NodeID(dice.number()), item: item, bytes: dice.bytes(dice.below(99)),
+                paths: (0..<dice.below(item.symbols.count + 1)).map { _ in dice.proof() },
+                signature: dice.bytes(64))
+            })
+        })
       : nil
     return NodeHealth(
       uptimeMilliseconds: number(), epoch: number(), publicKey: bytes(32), nodeStatus: text(),

@@ -47,7 +47,7 @@ package struct FuzzTarget: Sendable {
   package static let all: [FuzzTarget] = [
     .metadata, .slivers, .symbols, .inconsistencyProofs, .messages, .sync, .texts,
     .certificates, .requests, .answers, .json,
-    .records, .segments, .drive,
+    .records, .segments, .drive, .upkeep,
     .quiltIndex, .quiltPatches, .quilts, .quiltNames,
   ]
 }

@@ -30,9 +30,19 @@ private struct Exchanges {
     let confirmation = StorageConfirmation(
       node: NodeID(1), epoch: 2, blob: blob, object: object, signature: signed.signature)
     let counts = DeletableCounts(total: 2, certified: 1)
+    let items = [0, 1, 2].map {
+      ReadItem(
+        blob: blob, pair: pair, axis: .primary, symbols: 5..<7, wantsPaths: $0 > 0,
+        wantsSignature: $0 > 1)
+    }
+    let proven = try fixture.expanded(.primary, 2).provenSymbols(at: [5, 6])
+    let statement = SymbolStatement(
+      node: NodeID(3), item: items[2], bytes: proven.bytes, paths: proven.paths,
+      signature: signed.signature)
     let detail = NodeHealthDetail(
       sliverCount: 1, storedByteCount: 2, freeByteCount: 3, totalByteCount: 5, rottenCount: 0,
-      driveProblems: ["drive-1: gone"])
+      driveProblems: ["drive-1: gone"],
+      liars: [LiarReport(node: NodeID(3), count: 2, evidence: statement)])
     let health = NodeHealth(
       uptimeMilliseconds: 1, epoch: 1, publicKey: .init(repeating: 3, count: 32),
       nodeStatus: "Active", cursor: Revision(9), shards: [(ShardIndex(1), .ready)], detail: detail)
@@ -41,10 +51,6 @@ private struct Exchanges {
       wantsConfirmation: true)
     let bare = StoreEntry(
       blob: blob, object: object, metadata: nil, slivers: [], wantsConfirmation: false)
-    let items = [false, true].map {
-      ReadItem(blob: blob, pair: pair, axis: .primary, symbols: 5..<7, wantsPaths: $0)
-    }
-    let proven = try fixture.expanded(.primary, 2).provenSymbols(at: [5, 6])
     codec = NodeMessageCodec(parameters: fixture.parameters)
     all = [
       (.metadata(blob), .metadata(blob, metadata)),
@@ -89,8 +95,10 @@ private struct Exchanges {
         .readBatch(items + items),
         .readBatch([
           .symbols(bytes: proven.bytes, paths: []),
-          .symbols(bytes: proven.bytes, paths: proven.paths), .missing,
-          .refused(NodeFailure(.indexOutOfRange, "7")),
+          .symbols(bytes: proven.bytes, paths: proven.paths),
+          .signedSymbols(
+            bytes: proven.bytes, paths: proven.paths, signature: signed.signature),
+          .missing, .refused(NodeFailure(.indexOutOfRange, "7")), .missing,
         ])
       ),
     ]

@@ -137,6 +137,20 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
     #expect(counts.shards.values.allSatisfy { $0 == 20 } && counts.shards.count == 10)
   }
 
+  @Test func `settings are kept beside the set, and damaged ones begin anew`() async throws {
+    #expect(try await set.settings() == nil)
+    try await set.change { $0.isRepairPaused = true }
+    try await set.change { $0.repairRate = .limited(bytesPerSecond: 5) }
+    var settings = try #require(try await set.settings())
+    #expect(settings.isRepairPaused && settings.repairRate == .limited(bytesPerSecond: 5))
+    #expect(try await set.statistics.blobCount == 0)
+    try await index.apply([.set(key: [0], value: [1, 9])])
+    await #expect(throws: IndexError.self) { try await set.settings() }
+    try await set.change { $0.isScrubPaused = true }
+    settings = try #require(try await set.settings())
+    #expect(settings.isScrubPaused && !settings.isRepairPaused)
+  }
+
   @Test func `any bytes are a record that comes back the same, or none`() {
     let seed = RunSeed.current
     let dice = SeededRandomness(seed: seed.number)

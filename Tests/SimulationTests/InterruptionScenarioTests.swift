@@ -83,19 +83,19 @@ import World
         for _ in 0..<8 {
           guard let node = cluster.machines[1].process?.node else { return }
           switch dice.number(below: 7) {
-          case 0: node.pauseRepair()
-          case 1: node.resumeRepair()
+          case 0: try await node.pauseRepair()
+          case 1: try await node.resumeRepair()
           case 2: await node.runRepairNow()
-          case 3: node.setRepairRate(dice.chance(0.5) ? nil : 500)
-          case 4: node.startScrub()
-          case 5: node.pauseScrub()
-          default: node.resumeScrub()
+          case 3: try await node.setRepairRate(dice.chance(0.5) ? nil : 500)
+          case 4: try await node.startScrub()
+          case 5: try await node.pauseScrub()
+          default: try await node.resumeScrub()
           }
           if dice.chance(0.3) { try await cluster.rest(.milliseconds(50)) }
         }
         let node = try #require(cluster.machines[1].process?.node)
-        node.resumeRepair()
-        node.setRepairRate(nil)
+        try await node.resumeRepair()
+        try await node.setRepairRate(nil)
         #expect(
           try await cluster.waits(atMost: .seconds(120)) { try await cluster.isHealed(1) },
           "round \(round)")

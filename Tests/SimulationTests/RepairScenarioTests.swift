@@ -82,6 +82,28 @@ import World
     }
   }
 
+  @Test func `a liar is convicted by an answer that it signed`() async throws {
+    var plan = ScriptedCluster.Plan()
+    plan.lies = [1: .init([.wrongBytes: .always])]
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: Array(repeating: 900, count: 6))
+      await cluster.machines[4].replaceDrives()
+      #expect(try await cluster.waits(atMost: .seconds(600)) { try await cluster.isHealed(4) })
+      let liar = cluster.machines[1].member
+      let answer = await cluster.answer(.health(detailed: true), of: 4)
+      guard case .health(let health) = answer, let report = health.detail?.liars.first else {
+        Issue.record("\(String(describing: answer))")
+        return
+      }
+      #expect(health.detail?.liars.count == 1 && report.node == liar.id && report.count > 0)
+      let evidence = try #require(report.evidence)
+      #expect(evidence.node == liar.id)
+      #expect(evidence.verify(cluster: cluster.world.clusterID, publicKey: liar.publicKey))
+      let blob = try #require(blobs.first { $0.blobID == evidence.blob })
+      #expect(evidence.isRefuted(by: blob.metadata))
+    }
+  }
+
   @Test func `what rotted at a helper does not spread, and is repaired itself`() async throws {
     var plan = ScriptedCluster.Plan()
     plan.configure = {

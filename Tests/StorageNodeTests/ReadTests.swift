@@ -63,6 +63,32 @@ import World
     try await running.stop()
   }
 
+  @Test func `what is asked for signed is signed by the node, and true`() async throws {
+    let bench = try await NodeBench(shardCount: 7)
+    let running = try await bench.start()
+    let blob = try bench.encode(byteCount: 700)
+    try await bench.store(blob, on: running)
+    let items = bench.pairs(of: blob.blobID).map {
+      ReadItem(
+        blob: blob.blobID, pair: $0, axis: .primary, symbols: 1..<7, wantsPaths: true,
+        wantsSignature: true)
+    }
+    guard case .readBatch(let outcomes) = await bench.ask(running.node, .readBatch(items))
+    else { throw DeadlineExceeded() }
+    for (item, outcome) in zip(items, outcomes) {
+      guard case .signedSymbols(let bytes, let paths, let signature) = outcome else {
+        Issue.record("\(item): \(outcome)")
+        continue
+      }
+      let statement = SymbolStatement(
+        node: running.node.id, item: item, bytes: bytes, paths: paths, signature: signature)
+      #expect(
+        statement.verify(cluster: running.node.cluster, publicKey: running.node.signer.publicKey))
+      #expect(!statement.isRefuted(by: blob.metadata))
+    }
+    try await running.stop()
+  }
+
   // A few computed symbols take another way than many, and neither may depend on what came before.
   @Test func `single repair symbols are computed without an expansion`() async throws {
     let bench = try await NodeBench(shardCount: 10)

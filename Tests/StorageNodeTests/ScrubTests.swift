@@ -119,7 +119,7 @@ import World
     let (node, _) = try await filledNode(bench, byteCount: 400_000, byteRateMax: 64 << 10)
     let byteCount = try #require(node.drives.drives[0].store).scrubAhead(of: nil).byteCount
     let task = await scrubbing(node, bench)
-    node.startScrub()
+    try await node.startScrub()
     let taken = await seconds(bench, atMost: 200) {
       await node.scrubStatus().lastPassEndedAt != nil
     }
@@ -135,14 +135,14 @@ import World
     let bench = try await NodeBench()
     let (node, _) = try await filledNode(bench, byteCount: 400_000, byteRateMax: 64 << 10)
     let task = await scrubbing(node, bench)
-    node.startScrub()
+    try await node.startScrub()
     _ = await seconds(bench, atMost: 3) { false }
-    node.pauseScrub()
+    try await node.pauseScrub()
     let before = await node.scrubStatus()
     #expect(before.isPaused && before.verifiedByteCount > 0)
     _ = await seconds(bench, atMost: 100) { false }
     #expect(await node.scrubStatus() == before)
-    node.resumeScrub()
+    try await node.resumeScrub()
     #expect(
       await seconds(bench, atMost: 100) { await node.scrubStatus().lastPassEndedAt != nil } != nil)
     task.cancel()
@@ -156,10 +156,10 @@ import World
     let (first, blob) = try await filledNode(bench, byteCount: 400_000, byteRateMax: 64 << 10)
     try rot(bench, bench.slivers(of: blob)[0])
     var task = await scrubbing(first, bench)
-    first.startScrub()
+    try await first.startScrub()
     // Longer than the time between two saves.
     _ = await seconds(bench, atMost: 3) { false }
-    first.pauseScrub()
+    try await first.pauseScrub()
     _ = await seconds(bench, atMost: 40) { false }
     let before = await first.scrubStatus()
     #expect(before.verifiedByteCount > 0 && before.lastPassEndedAt == nil)
@@ -191,7 +191,7 @@ import World
     let (node, blob) = try await filledNode(bench)
     let task = await scrubbing(node, bench)
     bench.drives[0].disk.setReadsFail(true)
-    node.startScrub()
+    try await node.startScrub()
     #expect(
       await seconds(bench, atMost: 60) { await node.scrubStatus().lastPassEndedAt != nil } != nil)
     #expect(!node.drives.problems.isEmpty)

@@ -20,7 +20,7 @@ import Testing
   @Test func `what repair and degraded reads move keeps to the bars`() async throws {
     let folder = try TemporaryFolder()
     let outcome = try await WalrusProcess.run([
-      "bench", "repair", "--only", "liars", "ranges", "zones", "--blobs", "8",
+      "bench", "repair", "--only", "liars", "ranges", "zones", "--blobs", "12",
       "--directory", folder.url.path, "--json",
     ])
     let report = try outcome.json(Report.self)

@@ -89,7 +89,7 @@ import Testing
     #expect(try await cluster.walrus("status", id).output.contains("7 of 7 shards"))
   }
 
-  @Test func `the rate of repair is limited and freed again`() async throws {
+  @Test func `the rate of repair is limited and freed again, and outlasts a restart`() async throws {
     let cluster = try await RunningCluster.start()
     let limited = try await json(Repair.self, cluster, ["repair", "rate", "5MiB"])
     #expect(limited.nodes.allSatisfy { $0.byteRateMax == 5 << 20 })
@@ -97,6 +97,13 @@ import Testing
     let one = try await json(
       Repair.self, cluster, ["repair", "rate", "off", "--node", "node-1"])
     #expect(one.nodes.filter { $0.byteRateMax == nil }.map(\.name) == ["node-1"])
+    let paused = try await json(Repair.self, cluster, ["repair", "pause", "--node", "node-2"])
+    #expect(paused.nodes.filter(\.isPaused).map(\.name) == ["node-2"])
+    #expect(try await cluster.end(SIGTERM) == 0)
+    try await cluster.start([])
+    let restarted = try await json(Repair.self, cluster, ["repair", "status"])
+    #expect(restarted.nodes.map(\.byteRateMax) == [5 << 20, nil, 5 << 20, 5 << 20])
+    #expect(restarted.nodes.filter(\.isPaused).map(\.name) == ["node-2"])
     for nonsense in ["0", "fast", "5MiB/s"] {
       #expect(try await cluster.walrus("repair", "rate", nonsense).status != 0)
     }

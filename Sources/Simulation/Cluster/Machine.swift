@@ -106,6 +106,9 @@ final class Machine: Sendable {
       missingIndex: FencedIndex(missingIndex, life: seams.life), registry: seams.registry(),
       clock: seams.clock, randomness: seams.randomness,
       compute: ChargedCompute(clock: seams.clock, dice: dice), logger: world.logger(name))
+    await node.loadSettings()
+    // It is paused whether or not that can be saved.
+    if !world.swarm.heals { try? await node.pauseRepair() }
     seams.tasks.start { [world, name] in
       do {
         try await node.run()
@@ -118,7 +121,6 @@ final class Machine: Sendable {
       }
     }
     seams.tasks.start { await node.compactDrives() }
-    if !world.swarm.heals { node.pauseRepair() }
     seams.tasks.start { await node.repairSlivers() }
     seams.tasks.start { await node.scrubDrives() }
     let service: any NodeService =

@@ -12,7 +12,7 @@ extension LyingNode {
     _ lie: Lie, _ request: NodeRequest, _ response: NodeResponse, _ deadline: Instant
   ) async -> NodeResponse? {
     switch lie {
-    case .wrongBytes: return withWrongBytes(response)
+    case .wrongBytes: return withWrongBytes(response, to: request)
     case .bareSymbols:
       guard case .readBatch(let outcomes) = response else { return nil }
       let wrong = outcomes.map { outcome in
@@ -27,8 +27,8 @@ extension LyingNode {
     case .otherSliver: return await otherSliver(request, deadline)
     case .oldAnswer: return earlierAnswer { asked, _ in asked != request }
     case .wrongIndices: return withWrongIndices(response)
-    case .oversize: return oversize(response)
-    case .foreignPaths: return withForeignPaths(response)
+    case .oversize: return oversize(response, to: request)
+    case .foreignPaths: return withForeignPaths(response, to: request)
     case .wrongMetadata:
       guard case .metadata(let blob, let metadata) = response else { return nil }
       return .metadata(blob, falsified(metadata))
@@ -51,7 +51,9 @@ extension LyingNode {
     }
   }
 
-  private func withWrongBytes(_ response: NodeResponse) -> NodeResponse? {
+  private func withWrongBytes(
+    _ response: NodeResponse, to request: NodeRequest
+  ) -> NodeResponse? {
     switch response {
     case .sliver(let sliver):
       return .sliver(
@@ -75,11 +77,7 @@ extension LyingNode {
     case .inconsistencyAttested(let answer): return .inconsistencyAttested(damaged(answer))
     case .storeBatch(let outcomes): return .storeBatch(outcomes.map(damaged))
     case .readBatch(let outcomes):
-      return .readBatch(
-        outcomes.map { outcome in
-          guard case .symbols(let bytes, let paths) = outcome else { return outcome }
-          return .symbols(bytes: damaged(bytes), paths: paths)
-        })
+      return changed(outcomes, of: request) { (damaged($0), $1) }
     case .metadata, .storedStatus, .stored, .blobStatus, .health, .failure: return nil
     }
   }
@@ -159,7 +157,7 @@ extension LyingNode {
           ? randomness.number(below: parameters.shardCount) : randomness.number(below: 65536)))
   }
 
-  private func oversize(_ response: NodeResponse) -> NodeResponse? {
+  private func oversize(_ response: NodeResponse, to request: NodeRequest) -> NodeResponse? {
     let surplus = [UInt8](repeating: 0xA5, count: oversizeByteCount)
     switch response {
     case .sliver(let sliver):
@@ -168,16 +166,11 @@ extension LyingNode {
           axis: sliver.axis, index: sliver.index, symbolByteCount: sliver.symbolByteCount,
           bytes: sliver.bytes + surplus))
     case .readBatch(let outcomes):
-      return .readBatch(
-        outcomes.map { outcome in
-          guard case .symbols(let bytes, let paths) = outcome, !bytes.isEmpty else {
-            return outcome
-          }
-          // A multiple of the length still divides into symbols.
-          let count = max(oversizeByteCount / bytes.count, 1) + 1
-          return .symbols(
-            bytes: Array(repeatElement(bytes, count: count).joined()), paths: paths)
-        })
+      return changed(outcomes, of: request) { bytes, paths in
+        // A multiple of the length still divides into symbols.
+        let count = max(oversizeByteCount / max(bytes.count, 1), 1) + 1
+        return (Array(repeatElement(bytes, count: count).joined()), paths)
+      }
     case .recoverySymbols(let symbols):
       guard let first = symbols.first else { return nil }
       return .recoverySymbols(
@@ -195,7 +188,9 @@ extension LyingNode {
     }
   }
 
-  private func withForeignPaths(_ response: NodeResponse) -> NodeResponse? {
+  private func withForeignPaths(
+    _ response: NodeResponse, to request: NodeRequest
+  ) -> NodeResponse? {
     switch response {
     case .recoverySymbols(let symbols):
       return .recoverySymbols(
@@ -205,17 +200,11 @@ extension LyingNode {
             proof: foreign($0.proof))
         })
     case .readBatch(let outcomes):
-      return .readBatch(
-        outcomes.map { outcome in
-          guard case .symbols(let bytes, let paths) = outcome, !paths.isEmpty else {
-            return outcome
-          }
-          // Turned by one, each is the path of a neighbour.
-          return .symbols(
-            bytes: bytes,
-            paths: paths.count > 1 && randomness.chance(0.5)
-              ? Array(paths[1...] + paths[..<1]) : paths.map(foreign))
-        })
+      return changed(outcomes, of: request) { bytes, paths in
+        // Turned by one, each is the path of a neighbour.
+        let isTurned = paths.count > 1 && randomness.chance(0.5)
+        return (bytes, isTurned ? Array(paths[1...] + paths[..<1]) : paths.map(foreign))
+      }
     default: return nil
     }
   }
@@ -284,6 +273,27 @@ extension LyingNode {
       return .decodingSymbols(symbols.mapValues { changed($0, isMore) }, targetAxis: axis)
     default: return nil
     }
+  }
+
+  /// Other symbols and paths, signed where the true ones were.
+  private func changed(
+    _ outcomes: [ReadOutcome], of request: NodeRequest,
+    _ change: ([UInt8], [MerkleProof]) -> ([UInt8], [MerkleProof])
+  ) -> NodeResponse? {
+    guard case .readBatch(let items) = request else { return nil }
+    return .readBatch(
+      zip(items, outcomes).map { item, outcome in
+        switch outcome {
+        case .symbols(let bytes, let paths):
+          let (bytes, paths) = change(bytes, paths)
+          return .symbols(bytes: bytes, paths: paths)
+        case .signedSymbols(let bytes, let paths, _):
+          let (bytes, paths) = change(bytes, paths)
+          let statement = signer.statement(on: item, bytes: bytes, paths: paths, cluster: cluster)
+          return .signedSymbols(bytes: bytes, paths: paths, signature: statement.signature)
+        case .missing, .refused: return outcome
+        }
+      })
   }
 
   private func changed<Element>(_ list: [Element], _ isMore: Bool) -> [Element] {
