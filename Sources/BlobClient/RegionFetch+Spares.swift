@@ -38,8 +38,9 @@ extension RegionFetch {
     return spareSteps(shortage, from: sources)
   }
 
-  /// A plan in which spare rows stand in for rows that cannot be had as they are: a request for each,
-  /// and not one for each of the k2 columns that cross it. Nil where that is not possible.
+  /// A plan in which spare rows stand in for rows that cannot be had as they are, with a request for
+  /// each and not one for each of the k2 columns that cross it, and for rows of nodes that are worse
+  /// placed: decoding costs less than a border. Nil where that is not possible.
   func planWithSpares(_ uncovered: WantedCells, from sources: SliverSources) -> ReadPlan? {
     guard spares.areUsable else { return nil }
     let held = held(includingSlow: true)
@@ -47,18 +48,39 @@ extension RegionFetch {
     let begun = uncovered.sortedRows.filter { row in
       held[.row(row)] != nil || lines[.row(row)]?.own.isEmpty == false
     }
-    let lost = uncovered.sortedRows.filter { !sources.isUsable(.row($0)) }
-    guard begun.isEmpty, !lost.isEmpty, uncovered.rows.values.allSatisfy({ $0 == wholeRow }) else {
-      return nil
-    }
-    let rest = uncovered.sortedRows.filter { sources.isUsable(.row($0)) }
+    let rest = rowsToKeep(uncovered, from: sources)
+    let replacedCount = uncovered.rows.count - rest.count
+    guard begun.isEmpty, replacedCount > 0,
+      uncovered.rows.values.allSatisfy({ $0 == wholeRow })
+    else { return nil }
     let shortage = spareShortage(includingSlow: true) - rest.count
-    guard shortage > 0, shortage <= lost.count, let steps = spareSteps(shortage, from: sources)
+    guard shortage > 0, shortage <= replacedCount,
+      let steps = spareSteps(shortage, from: sources, nearFirst: true)
     else { return nil }
     return ReadPlan(
       steps: rest.map { .whole(.row($0)) } + steps,
       byteCount: uncovered.rows.count * wholeRow.ranges.reduce(0) { $0 + $1.count }
         * symbolByteCount)
+  }
+
+  /// The rows that no spare row is to stand in for.
+  private func rowsToKeep(_ uncovered: WantedCells, from sources: SliverSources) -> [Int] {
+    var rows = uncovered.sortedRows.filter { sources.isUsable(.row($0)) }
+      .sorted { sources.rank(of: .row($0)) < sources.rank(of: .row($1)) }
+    let spare = spareCandidates(from: sources).map { sources.rank(of: $0) }
+    // The first of them stand in for rows that are lost.
+    while let worst = rows.last,
+      case let next = uncovered.rows.count - rows.count, next < spare.count,
+      spare[next].isBetterPlaced(than: sources.rank(of: .row(worst)))
+    {
+      rows.removeLast()
+    }
+    return rows.sorted()
+  }
+
+  private func spareCandidates(from sources: SliverSources) -> [MatrixLine] {
+    sources.ordered(.primary).map { MatrixLine.row($0) }
+      .filter { isSpare($0) && !spares.asked.contains($0.index) }
   }
 
   /// As many rows as are lacking when the spare rows have come that are on their way; those of which
@@ -87,10 +109,12 @@ extension RegionFetch {
     RangeSet(0..<planner.parameters.secondarySourceCount)
   }
 
-  /// So many rows that were not asked for yet, from as few nodes as possible.
-  private func spareSteps(_ shortage: Int, from sources: SliverSources) -> [ReadStep]? {
-    let candidates = sources.ordered(.primary).map { MatrixLine.row($0) }
-      .filter { isSpare($0) && !spares.asked.contains($0.index) }
+  /// So many rows that were not asked for yet, from as few nodes as possible; of nodes that are well
+  /// placed before others, or whatever that takes.
+  private func spareSteps(
+    _ shortage: Int, from sources: SliverSources, nearFirst: Bool = false
+  ) -> [ReadStep]? {
+    let candidates = spareCandidates(from: sources)
     guard candidates.count >= shortage else { return nil }
     var byNode: [(best: Int, lines: [MatrixLine])] = []
     var places: [NodeID: Int] = [:]
@@ -103,9 +127,14 @@ extension RegionFetch {
         byNode.append((position, [line]))
       }
     }
-    // A node that has all that is needed is as good as one that has more.
-    let ordered = byNode.sorted {
-      (-min($0.lines.count, shortage), $0.best) < (-min($1.lines.count, shortage), $1.best)
+    let ordered = byNode.sorted { left, right in
+      let (rank, other) = (sources.rank(of: left.lines[0]), sources.rank(of: right.lines[0]))
+      if nearFirst, rank.isBetterPlaced(than: other) || other.isBetterPlaced(than: rank) {
+        return rank < other
+      }
+      // A node that has all that is needed is as good as one that has more.
+      return (-min(left.lines.count, shortage), left.best)
+        < (-min(right.lines.count, shortage), right.best)
     }
     return ordered.flatMap(\.lines).prefix(shortage).map { ReadStep.whole($0) }
   }

@@ -117,6 +117,9 @@ struct RegionFetcher: Sendable {
     let ids = batch.flights.map(\.id)
     switch result {
     case .success(.readBatch(let outcomes)) where outcomes.count == ids.count:
+      let missingCount = outcomes.count { $0 == .missing }
+      services.peers.gave(
+        batch.node, presentCount: outcomes.count - missingCount, missingCount: missingCount)
       return zip(ids, outcomes).flatMap { fetch.received($0, $1) }
     case .success(.failure(let failure)):
       fetch.notes.add(failure, from: batch.node)

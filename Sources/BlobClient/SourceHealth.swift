@@ -58,7 +58,7 @@ struct SourceHealth: Sendable {
     intact = sources
     answering = sources
     prompt = sources
-    for (node, rank) in ranks where rank.isSuspected { slow(node) }
+    for (node, rank) in ranks where rank.isSuspected || rank.isLacking { slow(node) }
   }
 
   /// A sliver is not where it should be.
@@ -98,7 +98,7 @@ struct SourceHealth: Sendable {
     if lateCounts[node] == 2 { slow(node) }
   }
 
-  /// A node takes long always, or is suspected.
+  /// A node takes long always, is suspected, or lacks much: it would cost the way there and back.
   private mutating func slow(_ node: NodeID) {
     for pair in placement.pairs(on: node) { prompt.exclude(pair) }
   }

@@ -25,6 +25,17 @@ package struct HedgeBudget: Sendable {
 
   package var available: Int { credit / 1000 }
 
+  /// Thousandths of the answers that are to be called late: fewer when credit falls below a full burst,
+  /// fewest at half of it. So after a time in which many were late the budget recovers, and what really
+  /// hangs is not left waiting for what is hardly late.
+  package var lateRequestsPerThousand: Int {
+    let most = PeerStatistics.lateRequestsPerThousand
+    guard burstMax > 0 else { return most }
+    let half = burstMax * 500
+    let fewest = most * 2 / 5
+    return fewest + (most - fewest) * max(credit - half, 0) / half
+  }
+
   /// - Returns: false, and nothing is taken, if there are fewer.
   package mutating func take(_ count: Int) -> Bool {
     guard count <= available else { return false }

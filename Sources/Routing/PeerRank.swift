@@ -9,6 +9,8 @@ import World
 package struct PeerRank: Hashable, Comparable, Sendable {
   package var isSuspected: Bool
   package var isSlow: Bool
+  /// It lacks much of what it should have.
+  package var isLacking: Bool
   /// Borders of failure domains on the way: 0 for the nearest, as in the same zone, then 1 for
   /// another zone, 2 for another region. Only the order counts.
   package var distance: Int
@@ -16,23 +18,25 @@ package struct PeerRank: Hashable, Comparable, Sendable {
   package var turn: Int
 
   package init(
-    isSuspected: Bool = false, isSlow: Bool = false, distance: Int = 0, turn: Int = 0
+    isSuspected: Bool = false, isSlow: Bool = false, isLacking: Bool = false, distance: Int = 0,
+    turn: Int = 0
   ) {
     self.isSuspected = isSuspected
     self.isSlow = isSlow
+    self.isLacking = isLacking
     self.distance = distance
     self.turn = turn
   }
 
   /// Worth avoiding even where that costs decoding.
-  var demerit: Int { isSuspected ? 2 : isSlow ? 1 : 0 }
+  var demerit: Int { isSuspected ? 2 : isSlow || isLacking ? 1 : 0 }
 
   package static func < (left: PeerRank, right: PeerRank) -> Bool {
     (left.demerit, left.distance, left.turn) < (right.demerit, right.distance, right.turn)
   }
 
   /// Whether it is healthier or nearer; whose turn it is does not count.
-  func isBetterPlaced(than other: PeerRank) -> Bool {
+  package func isBetterPlaced(than other: PeerRank) -> Bool {
     (demerit, distance) < (other.demerit, other.distance)
   }
 }

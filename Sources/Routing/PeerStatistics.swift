@@ -31,6 +31,10 @@ package struct PeerStatistics: Sendable {
   /// A node that is given up as late so often in a row, without an answer between, has failed.
   package static let givenUpCountMax = 3
 
+  /// A node that lacked more than a quarter (in 1024ths) of what it was asked for lately is asked
+  /// after the others: each sliver in vain costs a reader the way there and back.
+  static let lackedShareMax = 256
+
   /// What is asked of a node, and how much moves for it.
   package enum Request: Sendable, Hashable {
     case read(byteCount: Int)
@@ -80,6 +84,11 @@ package struct PeerStatistics: Sendable {
     var isSilent = false
     var givenUpCount = 0
     var lastGivenUp: Instant?
+    /// Of the slivers that it was asked for, those it had not: smoothed with weight 1/8, in 1024ths.
+    var lackedShare = 0
+    var lacksUntil: Instant?
+    /// How often in a row it still lacked slivers when it was asked again.
+    var lackCount = 0
   }
 
   private var peers: [NodeID: Peer] = [:]
@@ -163,11 +172,33 @@ package struct PeerStatistics: Sendable {
     Self.suspect(&peers[node, default: Peer()], at: now)
   }
 
+  /// Of slivers that it should have, the node had some and lacked others.
+  package mutating func gave(
+    _ node: NodeID, presentCount: Int, missingCount: Int, at now: Instant
+  ) {
+    var peer = peers[node] ?? Peer()
+    // The share hardly changes after so many.
+    for _ in 0..<min(presentCount, 64) { peer.lackedShare -= (peer.lackedShare + 7) / 8 }
+    for _ in 0..<min(missingCount, 64) { peer.lackedShare += (1024 - peer.lackedShare) / 8 }
+    let isAskedAgain = peer.lacksUntil.map { now >= $0 } ?? true
+    if peer.lackedShare <= Self.lackedShareMax {
+      peer.lackCount = 0
+      peer.lacksUntil = nil
+    } else if isAskedAgain, missingCount > 0 {
+      peer.lacksUntil = now + Self.pause(after: peer.lackCount)
+      peer.lackCount += 1
+    }
+    peers[node] = peer
+  }
+
   private static func suspect(_ peer: inout Peer, at now: Instant) {
-    // Six doublings pass `suspicionMax`; a larger shift would only overflow.
-    let doublings = min(peer.consecutiveFailureCount, 6)
+    peer.suspectedUntil = now + pause(after: peer.consecutiveFailureCount)
     peer.consecutiveFailureCount += 1
-    peer.suspectedUntil = now + min(suspicionMin * (1 << doublings), suspicionMax)
+  }
+
+  private static func pause(after failureCount: Int) -> Duration {
+    // Six doublings pass `suspicionMax`; a larger shift would only overflow.
+    min(suspicionMin * (1 << min(failureCount, 6)), suspicionMax)
   }
 
   package func isSuspected(_ node: NodeID, at now: Instant) -> Bool {
@@ -199,23 +230,28 @@ package struct PeerStatistics: Sendable {
 
   // MARK: Lateness
 
-  /// How long to wait for an answer of so many bytes before it counts as late.
+  /// How long to wait for an answer of so many bytes before it counts as late, as that many
+  /// thousandths of the answers would.
   package func hedgeDelay(
-    for node: NodeID, byteCount: Int, min shortest: Duration, initial: Duration
+    for node: NodeID, byteCount: Int, latePerThousand: Int = lateRequestsPerThousand,
+    min shortest: Duration, initial: Duration
   ) -> Duration {
-    guard let usual = usualMaxNanoseconds(of: peers[node] ?? Peer()) else {
+    let peer = peers[node] ?? Peer()
+    guard let usual = usualMaxNanoseconds(of: peer, exceededBy: latePerThousand) else {
       return max(initial, shortest)
     }
     return max(.nanoseconds(sizes.scaled(usual, to: byteCount)), shortest)
   }
 
   /// What all but a few of its small answers keep to; nil while too little is known.
-  private func usualMaxNanoseconds(of peer: Peer) -> Int64? {
+  private func usualMaxNanoseconds(
+    of peer: Peer, exceededBy permille: Int = lateRequestsPerThousand
+  ) -> Int64? {
     if peer.record.sampleCount >= Self.ownSampleCountMin {
-      return peer.record.nanoseconds(exceededBy: Self.lateRequestsPerThousand)
+      return peer.record.nanoseconds(exceededBy: permille)
     }
     guard everyone.sampleCount >= Self.sampleCountMin else { return nil }
-    let others = everyone.nanoseconds(exceededBy: Self.lateRequestsPerThousand)
+    let others = everyone.nanoseconds(exceededBy: permille)
     // A node far away is not late because the others are near.
     return others.map { max($0, (peer.latencyNanoseconds ?? 0) * 2) }
   }
@@ -233,7 +269,8 @@ package struct PeerStatistics: Sendable {
       let latency = peers[node.id]?.latencyNanoseconds ?? 0
       return PeerRank(
         isSuspected: isSuspected(node.id, at: now),
-        isSlow: latency / Self.slownessFactor > slowFrom, distance: node.distance)
+        isSlow: latency / Self.slownessFactor > slowFrom,
+        isLacking: peers[node.id]?.lacksUntil.map { now < $0 } ?? false, distance: node.distance)
     }
     let costs = nodes.map { node in
       // Of a node that never answered the best is hoped, or that would remain so.

@@ -75,6 +75,14 @@ package final class PeerTable: Sendable {
     state.withLock { $0.statistics.distrust(node, at: now) }
   }
 
+  /// Of slivers that it should have, the node had some and lacked others.
+  package func gave(_ node: NodeID, presentCount: Int, missingCount: Int) {
+    let now = clock.now
+    state.withLock {
+      $0.statistics.gave(node, presentCount: presentCount, missingCount: missingCount, at: now)
+    }
+  }
+
   // MARK: Probes
 
   /// Nodes that failed some time ago: whoever takes them asks each with `probe`.
@@ -98,7 +106,8 @@ package final class PeerTable: Sendable {
   ) -> Duration {
     state.withLock {
       $0.statistics.hedgeDelay(
-        for: node, byteCount: byteCount, min: shortest, initial: initial)
+        for: node, byteCount: byteCount, latePerThousand: $0.hedges.lateRequestsPerThousand,
+        min: shortest, initial: initial)
     }
   }
 

@@ -39,8 +39,8 @@ extension StorageNode {
     }
   }
 
-  /// All slivers of other nodes, those of near and healthy ones first. Slow ones are as good as
-  /// others: nobody waits for repair, and a far node would cost more than time.
+  /// All slivers of other nodes, those of near and healthy ones first. Those that are slow or lack much are as
+  /// good as others: nobody waits for repair, and a far node would cost more than time.
   func repairSources(of blob: BlobID, ranks: [NodeID: PeerRank]) -> SliverSources {
     var sources = SliverSources(parameters: parameters)
     for member in committee.members {
@@ -49,6 +49,7 @@ extension StorageNode {
           sources.exclude(pair)
         } else if var rank = ranks[member.id] {
           rank.isSlow = false
+          rank.isLacking = false
           sources.setRank(rank, of: pair)
         }
       }

@@ -21,6 +21,8 @@ import World
 struct LocalClusterConfiguration: Sendable {
   var directory: DataDirectory
   var shape = ClusterShape()
+  /// Nil: near to every node.
+  var gatewayZone: String?
   /// Nil: no gateway, for programs that use the client directly.
   var listen: ListenAddress?
   /// Nodes are reached over HTTP on loopback instead of by direct calls.
@@ -104,8 +106,11 @@ actor LocalCluster {
         : .direct(InProcessTransport(clock: clock))
       try directory.makeDirectory(directory.spool)
       let spool = try FileDisk(directory: directory.spool.path)
+      var clientConfiguration = BlobClientConfiguration()
+      clientConfiguration.topology = try LocalClusterLayout.topology(
+        ofGatewayIn: configuration.gatewayZone, description)
       client = BlobClient(
-        configuration: BlobClientConfiguration(), registry: registry,
+        configuration: clientConfiguration, registry: registry,
         cluster: description.clusterID, committee: committee, transport: transport.transport,
         clock: clock, randomness: randomness, compute: compute, spool: spool, logger: logger)
       self.transport = transport

@@ -118,6 +118,21 @@ enum LocalClusterLayout {
     }
   }
 
+  /// Throws if no node is in the zone: all of them would count as far.
+  static func topology(
+    ofGatewayIn zone: String?, _ description: ClusterDescription
+  ) throws -> Topology {
+    guard let zone else { return Topology() }
+    let zones = Set(description.members.map(\.topology.zone)).subtracting([""]).sorted()
+    guard zones.contains(zone) else {
+      throw CommandFailure(
+        zones.isEmpty
+          ? "--zone \(zone): the nodes of this cluster are in no zones; leave it out."
+          : "--zone \(zone): no node is there; the zones are \(zones.joined(separator: ", ")).")
+    }
+    return Topology(zone: zone)
+  }
+
   private static func zoneCount(of description: ClusterDescription) -> Int {
     Set(description.members.map(\.topology.zone)).count
   }

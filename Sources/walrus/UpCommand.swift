@@ -37,6 +37,11 @@ struct Up: AsyncParsableCommand {
   var zones: Int?
   @Option(
     help: ArgumentHelp(
+      "The zone in which the gateway is: it reads there first (default: not known).",
+      valueName: "name"))
+  var zone: String?
+  @Option(
+    help: ArgumentHelp(
       "Seconds per epoch of a new cluster (default: epochs do not end).", valueName: "seconds"))
   var epochDuration: Int?
   @Option(help: ArgumentHelp("Where the gateway listens.", valueName: "host:port"))
@@ -115,6 +120,7 @@ struct Up: AsyncParsableCommand {
     configuration.shape = ClusterShape(
       nodeCount: nodes, shardCount: shards, zoneCount: zones,
       epochDuration: epochDuration.map { .seconds($0) })
+    configuration.gatewayZone = zone
     configuration.listen = listen
     configuration.usesSockets = sockets
     configuration.driveCapacityByteCount = driveCapacity?.byteCount

@@ -25,6 +25,24 @@ import World
     #expect(hedgeCount * 1000 > requestCount * 24, "\(RunSeed.current)")
   }
 
+  // 44 of 100 hedges of two requests would take 29 of a thousand, if 20 were late.
+  @Test func `as the credit falls less counts as late, until hedges cost what is earned`() {
+    let dice = SeededRandomness(seed: RunSeed.current.seed())
+    var budget = HedgeBudget(hedgesPerThousand: 25, burstMax: 16)
+    #expect(budget.lateRequestsPerThousand == 20)
+    var refusedCount = 0
+    for _ in 0..<100_000 {
+      budget.earn()
+      #expect((8...20).contains(budget.lateRequestsPerThousand))
+      guard dice.number(below: 1000) < budget.lateRequestsPerThousand else { continue }
+      if !budget.take(dice.number(below: 100) < 44 ? 2 : 1) { refusedCount += 1 }
+    }
+    #expect(budget.available > 4 && refusedCount < 10, "\(RunSeed.current)")
+    while budget.take(1) {}
+    #expect(budget.lateRequestsPerThousand == 8)
+    #expect(HedgeBudget(hedgesPerThousand: 0, burstMax: 0).lateRequestsPerThousand == 20)
+  }
+
   @Test func `what is idle saves up to a burst`() {
     var budget = HedgeBudget(hedgesPerThousand: 25, burstMax: 3)
     for _ in 0..<1000 { budget.earn() }

@@ -55,6 +55,51 @@ extension PeerStatistics.Request {
     #expect(peers.takeProbes(at: Self.start + .seconds(1)) == [])
   }
 
+  private func isLacking(_ peers: PeerStatistics, after seconds: Int) -> Bool {
+    let ranks = peers.ranks(
+      of: [(id: node, distance: 0)], at: Self.start + .seconds(seconds),
+      randomness: SeededRandomness(seed: 1))
+    return ranks[0].isLacking
+  }
+
+  @Test func `a node that lacks what it is asked for is asked after the others for a while`() {
+    var peers = PeerStatistics()
+    peers.gave(node, presentCount: 40, missingCount: 0, at: Self.start)
+    peers.gave(node, presentCount: 0, missingCount: 1, at: Self.start)
+    #expect(!isLacking(peers, after: 0))
+    peers.gave(node, presentCount: 0, missingCount: 3, at: Self.start)
+    #expect(isLacking(peers, after: 0))
+    #expect(!isLacking(peers, after: 1))
+  }
+
+  @Test func `one that still lacks it gets longer pauses, and none once it has it`() {
+    var peers = PeerStatistics()
+    var (second, lengths) = (0, [Int]())
+    for _ in 0..<8 {
+      // Several readers ask at once.
+      for _ in 0..<5 {
+        peers.gave(node, presentCount: 0, missingCount: 1, at: Self.start + .seconds(second))
+      }
+      let begin = second
+      while isLacking(peers, after: second) { second += 1 }
+      lengths.append(second - begin)
+    }
+    #expect(lengths == [1, 2, 4, 8, 16, 32, 60, 60])
+    peers.gave(node, presentCount: 30, missingCount: 0, at: Self.start + .seconds(second))
+    peers.gave(node, presentCount: 0, missingCount: 4, at: Self.start + .seconds(second))
+    #expect(isLacking(peers, after: second) && !isLacking(peers, after: second + 1))
+  }
+
+  // A popular sliver that rotted says nothing about the others.
+  @Test func `a node that lacks one sliver of ten is asked like any other`() {
+    var peers = PeerStatistics()
+    for _ in 0..<1000 {
+      peers.gave(node, presentCount: 9, missingCount: 0, at: Self.start)
+      peers.gave(node, presentCount: 0, missingCount: 1, at: Self.start)
+      #expect(!isLacking(peers, after: 0))
+    }
+  }
+
   @Test func `an answer ends the suspicion`() {
     var peers = PeerStatistics()
     peers.ended(node, .small, .failed, at: Self.start)

@@ -69,6 +69,32 @@ import Testing
     #expect(try await cluster.walrus("health").status == 0)
   }
 
+  @Test func `a gateway reads within its zone`() async throws {
+    struct Traffic: Decodable {
+      struct Flow: Decodable {
+        let from: String
+        let purpose: String
+        let crossesZones: Bool
+        let answerByteCount: Int
+      }
+      let flows: [Flow]
+    }
+    let cluster = try await RunningCluster.start([
+      "--nodes", "7", "--shards", "7", "--zones", "3", "--zone", "zone-0",
+    ])
+    let file = try cluster.folder.makeFile("f", byteCount: 50_000)
+    let id = try await cluster.store(file)
+    for _ in 0..<5 { #expect(try await cluster.walrus("read", id).status == 0) }
+    let traffic = try await cluster.walrus("traffic", "--json").json(Traffic.self)
+    let reads = traffic.flows.filter {
+      $0.from == "gateway" && ["read", "degradedRead"].contains($0.purpose)
+    }
+    let far = reads.filter(\.crossesZones).reduce(0) { $0 + $1.answerByteCount }
+    // Three of the seven nodes are near, and three of the seven slivers suffice.
+    let near = reads.reduce(0) { $0 + $1.answerByteCount } - far
+    #expect(near >= 250_000 && far < near / 10, "\(near), \(far)")
+  }
+
   @Test func `a wiped node is read around and filled again by storing`() async throws {
     // So many that the loss of one waits before it is repaired.
     let cluster = try await RunningCluster.start(["--nodes", "7", "--shards", "7"])

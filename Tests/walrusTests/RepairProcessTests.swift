@@ -89,7 +89,8 @@ import Testing
     #expect(try await cluster.walrus("status", id).output.contains("7 of 7 shards"))
   }
 
-  @Test func `the rate of repair is limited and freed again, and outlasts a restart`() async throws {
+  @Test func `the rate of repair is limited and freed again, and outlasts a restart`() async throws
+  {
     let cluster = try await RunningCluster.start()
     let limited = try await json(Repair.self, cluster, ["repair", "rate", "5MiB"])
     #expect(limited.nodes.allSatisfy { $0.byteRateMax == 5 << 20 })

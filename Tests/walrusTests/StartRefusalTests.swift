@@ -50,6 +50,17 @@ import Testing
     #expect(folder.contents("data/nodes/node-0/identity.json") == nil)
   }
 
+  @Test func `a gateway in a zone without nodes is refused, and the zones are named`() async throws
+  {
+    let folder = try TemporaryFolder()
+    let none = try await up(
+      folder.path("a"), "--nodes", "4", "--shards", "4", "--zone", "zone-1")
+    #expect(none.status != 0 && none.errors.contains("in no zones"))
+    let other = try await up(
+      folder.path("b"), "--nodes", "4", "--shards", "4", "--zones", "2", "--zone", "west")
+    #expect(other.status != 0 && other.errors.contains("the zones are zone-0, zone-1"))
+  }
+
   @Test func `a data directory that cannot be made is named`() async throws {
     let refused = try await up("/dev/null/data")
     #expect(refused.status != 0)
