@@ -18,6 +18,9 @@ import World
 private struct FanOut: Sendable {
   let name: String
   let requestCount: Int
+  /// Reads under way at once: no more than leave the cores some rest, or it is their queue that is
+  /// measured.
+  let readerCount: Int
   let shape: BenchmarkShape
   let blobByteCount: Int
   /// Nil: all of a blob.
@@ -28,17 +31,20 @@ private struct FanOut: Sendable {
 
   static let all = [
     FanOut(
-      name: "fan-out 1", requestCount: 1, shape: BenchmarkShape(shardCount: 10, nodeCount: 10),
+      name: "fan-out 1", requestCount: 1, readerCount: 8,
+      shape: BenchmarkShape(shardCount: 10, nodeCount: 10),
       blobByteCount: 64 << 10, rangeByteCount: 1024, isWithinSymbol: true),
     FanOut(
-      name: "fan-out 1, ranges across symbols", requestCount: 1,
+      name: "fan-out 1, ranges across symbols", requestCount: 1, readerCount: 8,
       shape: BenchmarkShape(shardCount: 10, nodeCount: 10), blobByteCount: 64 << 10,
       rangeByteCount: 1024),
     FanOut(
-      name: "fan-out 4", requestCount: 4, shape: BenchmarkShape(shardCount: 10, nodeCount: 10),
+      name: "fan-out 4", requestCount: 4, readerCount: 8,
+      shape: BenchmarkShape(shardCount: 10, nodeCount: 10),
       blobByteCount: 64 << 10, rangeByteCount: nil),
     FanOut(
-      name: "fan-out 34", requestCount: 34, shape: BenchmarkShape(shardCount: 100, nodeCount: 100),
+      name: "fan-out 34", requestCount: 34, readerCount: 1,
+      shape: BenchmarkShape(shardCount: 100, nodeCount: 100),
       blobByteCount: 64 << 10, rangeByteCount: nil),
   ]
 }
@@ -78,8 +84,8 @@ private struct Latencies {
 }
 
 extension RepairBenchmark {
-  /// Reads under way at once.
-  private static let readerCount = 8
+  /// Reads under way at once that mostly wait.
+  private static let patientReaderCount = 8
   /// Cases take turns after so many reads.
   private static let turnCount = 10
   private static let blobCount = 64
@@ -185,15 +191,16 @@ extension RepairBenchmark {
     _ count: Int, of blobs: [BlobID], _ fanOut: FanOut, _ cluster: BenchmarkCluster,
     by client: BlobClient? = nil, seed: UInt64
   ) async throws -> Latencies {
+    let readerCount = client == nil ? fanOut.readerCount : Self.patientReaderCount
     let client = client ?? cluster.client
     let before = client.traffic
     var all = Latencies()
     try await withThrowingTaskGroup(of: [Double].self) { group in
-      for reader in 0..<Self.readerCount {
+      for reader in 0..<readerCount {
         group.addTask {
           let dice = SeededRandomness(seed: seed << 8 | UInt64(reader))
           var samples: [Double] = []
-          for _ in 0..<count / Self.readerCount + 1 {
+          for _ in 0..<count / readerCount + 1 {
             let blob = blobs[dice.number(below: blobs.count)]
             var range: Range<UInt64>?
             if let length = fanOut.rangeByteCount {

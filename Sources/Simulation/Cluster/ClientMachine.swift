@@ -4,6 +4,7 @@
 // crashes in the middle of uploads and comes back without memory of them.
 
 import BlobClient
+import Cluster
 import ControlPlane
 import RedStuff
 import Simulator
@@ -85,6 +86,7 @@ final class ClientMachine: Sendable {
   /// Small windows and batches, so that small blobs have many of each.
   private func configuration() -> BlobClientConfiguration {
     var configuration = BlobClientConfiguration()
+    configuration.topology = Topology(zone: zone)
     configuration.windowByteCount = dice.pick([64, 1 << 10, 16 << 10, 8 << 20]) ?? 1 << 10
     configuration.sinkByteCountMax = dice.pick([100, 4 << 10, 1 << 20]) ?? 4 << 10
     configuration.batchByteCountTarget = dice.pick([256, 4 << 10, 8 << 20]) ?? 4 << 10
