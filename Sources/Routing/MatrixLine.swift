@@ -68,6 +68,10 @@ package struct WantedCells: Equatable, Sendable {
 
   package var sortedRows: [Int] { rows.keys.sorted() }
 
+  var cellCount: Int {
+    rows.values.reduce(0) { count, cells in count + cells.ranges.reduce(0) { $0 + $1.count } }
+  }
+
   var isOneCell: Bool {
     guard rows.count == 1, let ranges = rows.first?.value.ranges else { return false }
     return ranges.count == 1 && ranges[0].count == 1

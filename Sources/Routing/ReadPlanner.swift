@@ -62,7 +62,9 @@ package struct ReadPlanner: Sendable {
       guard let rowPlan = byRow(wanted, market, mayUseColumns: true) else {
         return byColumn(wanted, market)
       }
-      guard wanted.rows.count > 1, let columnPlan = byColumn(wanted, market),
+      // Nothing moves less than the cells themselves, unless some of it is at hand.
+      let isLeast = held.isEmpty && rowPlan.byteCount <= wanted.cellCount * symbolByteCount
+      guard !isLeast, wanted.rows.count > 1, let columnPlan = byColumn(wanted, market),
         columnPlan.byteCount < rowPlan.byteCount
       else { return rowPlan }
       return columnPlan

@@ -39,8 +39,8 @@ extension StorageNode {
     }
   }
 
-  /// All slivers of other nodes, those of near and healthy ones first. Those that are slow or lack much are as
-  /// good as others: nobody waits for repair, and a far node would cost more than time.
+  /// All slivers of other nodes, those of near and healthy ones first. Those that are slow or
+  /// lack much are as good as others: nobody waits for repair, and a far node would cost more than time.
   func repairSources(of blob: BlobID, ranks: [NodeID: PeerRank]) -> SliverSources {
     var sources = SliverSources(parameters: parameters)
     for member in committee.members {

@@ -36,7 +36,7 @@ extension StorageNode {
     }
   }
 
-  /// As all that follow: throws `NodeFailure` if the setting holds only until the node restarts.
+  /// Throws `NodeFailure`, as the others do, if it could not be saved and ends with the node.
   package func pauseRepair() async throws {
     healing.withLock { $0.isPaused = true }
     try await save { $0.isRepairPaused = true }
