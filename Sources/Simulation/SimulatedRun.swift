@@ -119,8 +119,10 @@ package final class SimulatedRun: Sendable {
     // Others get empty drives, and have to be refilled beside the dead and the liars.
     let refills = world.dice("refills")
     for machine in machines
-    where world.swarm.heals && machine.isFrail && machine.isRunning && refills.chance(0.8) {
-      await machine.replaceDrives()
+    where world.swarm.heals && machine.isFrail && machine.isRunning {
+      // Nodes that seldom take an inventory mostly keep what rotted: the scrub has to find it.
+      let isRefilled = refills.chance(machine.findsByInventory ? 0.8 : 0.2)
+      if isRefilled { await machine.replaceDrives() }
     }
     await rest(Self.settlingTime)
     // An operator starts a node again whose drives gave trouble.

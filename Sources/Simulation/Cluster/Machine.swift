@@ -69,8 +69,12 @@ final class Machine: Sendable {
   /// Whether it restores by itself whatever it lacks, and soon: finds it out, and repairs it.
   var heals: Bool {
     guard let process else { return false }
-    return process.repairsUnasked
-      && (process.inventoryInterval <= .seconds(3600) || !losesUnnoticed.withLock { $0 })
+    return process.repairsUnasked && (findsByInventory || !losesUnnoticed.withLock { $0 })
+  }
+
+  /// It takes inventories often enough to notice within a run what nothing else tells.
+  var findsByInventory: Bool {
+    process.map { $0.inventoryInterval <= .seconds(3600) } ?? false
   }
 
   /// It lost something in a way that only an inventory shows.
