@@ -29,6 +29,8 @@ package final class SimulatedRun: Sendable {
   private static let graceTime = Duration.seconds(25 * 60 * 60)
   /// After it an operator looks at what is still in trouble.
   private static let settlingTime = Duration.seconds(5 * 60)
+  /// Longer than a pass of the scrub takes, and repair waits before it begins.
+  private static let fullTime = Duration.seconds(20 * 60)
 
   package let swarm: Swarm
   package let clock: VirtualClock
@@ -137,10 +139,27 @@ package final class SimulatedRun: Sendable {
     }
     // And lets repair have what it needs.
     for machine in machines { try? await machine.process?.node.setRepairRate(nil) }
+    await age(machines, world)
     await rest(Self.abandonmentTime)
     if dice.chance(0.1) { await rest(Self.graceTime) }
     for client in clients { await client.process?.client.waitForTails() }
     await checkFollowing(machines)
+  }
+
+  /// Bits rot while nobody reads them, and drives are full when what was lost comes back.
+  private func age(_ machines: [Machine], _ world: SharedWorld) async {
+    let dice = world.dice("age")
+    var full: [Machine] = []
+    for machine in machines where swarm.heals && machine.isFrail && machine.isRunning {
+      if swarm.faults.contains(.rot), dice.chance(0.8) {
+        for drive in machine.drives { drive.disk.rot(bitCount: dice.number(in: 5...50)) }
+      }
+      if swarm.faults.contains(.drivesFull), dice.chance(0.6) { full.append(machine) }
+    }
+    guard !full.isEmpty else { return }
+    for drive in full.flatMap(\.drives) { drive.disk.setFull(true) }
+    await rest(Self.fullTime)
+    for drive in full.flatMap(\.drives) { drive.disk.setFull(false) }
   }
 
   /// Every node that runs must have come to follow the registry again. Whether it also did what the

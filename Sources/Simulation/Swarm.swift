@@ -50,6 +50,8 @@ package struct Swarm: Sendable {
   /// Whether nodes repair what they lack. In runs without it, whatever a node loses stays lost, and is
   /// seen at rest.
   package var heals: Bool
+  /// Whether some blobs are deleted as soon as their stores return.
+  package var deletesAtOnce: Bool
   package var policy: SchedulingPolicy
   /// What one step of a task costs in virtual time at most; zero: computing takes no time.
   package var stepCostMax: Duration
@@ -70,6 +72,7 @@ package struct Swarm: Sendable {
     self.safetyDuration = safetyDuration
     let healing = SeededRandomness(seed: seed, label: "healing")
     heals = healing.chance(0.6)
+    deletesAtOnce = SeededRandomness(seed: seed, label: "haste").chance(0.3)
     shardCount = dice.chance(0.5) ? dice.number(in: 4...13) : dice.number(in: 4...40)
     let nodeCount = dice.number(in: 4...min(13, shardCount))
     shardRuns =
@@ -105,7 +108,8 @@ package struct Swarm: Sendable {
       left -= shardRuns[node].count
     }
     // What makes repair work, and what makes it hard.
-    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull] where healing.chance(0.4) && heals {
+    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull, .rot]
+    where healing.chance(0.4) && heals {
       faults.insert(kind)
     }
   }

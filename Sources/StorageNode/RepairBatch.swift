@@ -43,7 +43,10 @@ private struct RepairRequest: Sendable {
   var byteCount = 0
 }
 
-struct RepairBatch {
+package struct RepairBatch {
+  /// The problem of a blob that nobody can repair.
+  package static let badlyEncoded =
+    "the blob was encoded badly: some of its slivers do not exist"
   /// Asking for symbols, for others instead, for proofs, and for others instead of liars'.
   private static let roundCountMax = 24
   private static let requestsInFlightMax = 16
@@ -358,7 +361,7 @@ struct RepairBatch {
     guard let missing = try? await node.missing.missing(of: job.blob) else { return }
     let problem =
       job.isBadlyEncoded
-      ? "the blob was encoded badly: some of its slivers do not exist"
+      ? Self.badlyEncoded
       : job.problem.isEmpty ? "too few other slivers answer" : job.problem
     await Self.fail(
       job.blob, node, attempts: missing.failedAttemptCount, problem,

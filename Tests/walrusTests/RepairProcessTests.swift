@@ -58,6 +58,11 @@ import Testing
     let cluster = try await RunningCluster.start(["--nodes", "7", "--shards", "7"])
     let file = try cluster.folder.makeFile("f", byteCount: 70_000)
     let id = try await cluster.store(file)
+    // A store returns before its slowest nodes have all: they get the rest first.
+    for _ in 0..<100 {
+      #expect(try await cluster.walrus("repair", "run", "--wait").status == 0)
+      if try await cluster.walrus("status", id).output.contains("7 of 7 shards") { break }
+    }
     #expect(try await cluster.walrus("cluster", "stop", "node-2").status == 0)
     #expect(try await cluster.walrus("repair").output.contains("stopped"))
     let stopped = try await cluster.walrus("repair", "pause", "--node", "node-2")
@@ -66,8 +71,7 @@ import Testing
     #expect(try await cluster.walrus("cluster", "start", "node-2").status == 0)
 
     let lost = try #require(
-      try await repair(cluster) { $0.nodes.contains { $0.missingSliverCount == 2 } })
-    #expect(lost.nodes.filter { $0.missingSliverCount > 0 }.map(\.name) == ["node-2"])
+      try await repair(cluster) { $0.nodes.map(\.missingSliverCount) == [0, 0, 2, 0, 0, 0, 0] })
     #expect(lost.nodes[2].reasons == ["driveLost": 2] && !lost.isHealed)
     let told = try await cluster.walrus("repair", "status").output
     #expect(told.contains("2 driveLost") && told.contains("2 slivers missing"))

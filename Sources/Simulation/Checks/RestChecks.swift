@@ -45,6 +45,9 @@ struct RestChecks: Sendable {
         findings.add(.registryTruthful, "\(blob) was deleted, and the registry has it certified")
       }
       await read(blob, exists: truth.isCertified, reader)
+      if let accuser = world.accusations.accuser(of: blob) {
+        findings.add(.readersAgree, "\(accuser) said that \(blob) was encoded badly")
+      }
       await checkConfirmations(of: blob, truth)
       if truth.living.isEmpty { ended.append(blob) }
     }

@@ -8,6 +8,7 @@ import Logging
 import RedStuff
 import Simulator
 import StorageNode
+import Synchronization
 import World
 
 /// What all machines of a run share.
@@ -26,6 +27,9 @@ struct SharedWorld: Sendable {
   /// Where the tasks of a process run, by its name; nil: wherever the run does.
   let executor: @Sendable (String) -> (any TaskExecutor)?
 
+  /// What nodes said that somebody encoded badly.
+  let accusations = Accusations()
+
   var parameters: EncodingParameters { committee.parameters }
 
   func dice(_ label: String) -> SeededRandomness {
@@ -33,14 +37,28 @@ struct SharedWorld: Sendable {
   }
 
   func logger(_ process: String) -> Logger {
-    let trace = trace
-    return Logger(label: process) { _ in SimulatedLog(process: process, trace: trace) }
+    let (trace, accusations) = (trace, accusations)
+    return Logger(label: process) { _ in
+      SimulatedLog(process: process, trace: trace) { fields in
+        guard fields["problem"] == .string(RepairBatch.badlyEncoded), let blob = fields["blob"]
+        else { return }
+        accusations.note("\(blob)", by: process)
+      }
+    }
   }
 
   /// A registry on the control store itself: what is really so.
   var truth: Registry {
     Registry(store: control, clock: clock, randomness: dice("truth"))
   }
+}
+
+/// Blobs that nodes called badly encoded, each with the last node that did.
+final class Accusations: Sendable {
+  private let state = Mutex([String: String]())
+
+  func note(_ blob: String, by process: String) { state.withLock { $0[blob] = process } }
+  func accuser(of blob: BlobID) -> String? { state.withLock { $0["\(blob)"] } }
 }
 
 extension SharedWorld {

@@ -11,10 +11,15 @@ package struct SimulatedLog: LogHandler {
 
   private let process: String
   private let trace: Trace
+  private let watch: @Sendable (Logger.Metadata) -> Void
 
-  package init(process: String, trace: Trace) {
+  /// - Parameter watch: sees the fields of every line.
+  package init(
+    process: String, trace: Trace, watch: @escaping @Sendable (Logger.Metadata) -> Void = { _ in }
+  ) {
     self.process = process
     self.trace = trace
+    self.watch = watch
   }
 
   package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -29,6 +34,7 @@ package struct SimulatedLog: LogHandler {
     }
     let fields = metadata.merging(event.metadata ?? [:]) { $1 }
       .sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    watch(event.metadata ?? [:])
     trace.record(.process, hash, "\(process) \(event.level): \(event.message)\(fields)")
   }
 }

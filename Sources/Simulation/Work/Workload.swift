@@ -182,6 +182,10 @@ final class Workload: Sendable {
         world.findings.add(.registryTruthful, "\(blob) was stored as \(receipt.registration)")
       }
       model.storeEnded(blob, with: receipt.registration, sweepCountAtStart: sweeps)
+      // While the last of its slivers are still under way.
+      if world.swarm.deletesAtOnce, dice.chance(0.3) {
+        await delete(blob, object: receipt.registration.object, process)
+      }
     } catch {
       counts.withLock { $0.failedStoreCount += 1 }
       let wasSwept = model.storeFailed(blob, sweepCountAtStart: sweeps)
