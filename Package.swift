@@ -32,6 +32,7 @@ let nio: [Target.Dependency] = [
   .product(name: "NIOPosix", package: "swift-nio"),
   .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 // The server core of Hummingbird; its router would add nothing to the dozen calls there are.
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
@@ -56,6 +57,7 @@ let package = Package(
   products: [.executable(name: "walrus", targets: ["walrus"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -93,7 +95,10 @@ let package = Package(
       ]),
     module(
       "Drivers",
-      ["RedStuff", "Cluster", "World", logging, grdb, httpTypes, hummingbirdCore, asyncHTTPClient]
+      [
+        "RedStuff", "Cluster", "World", logging, grdb, heap, httpTypes, hummingbirdCore,
+        asyncHTTPClient,
+      ]
         + nio),
     module(
       "Gateway",

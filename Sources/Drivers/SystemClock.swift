@@ -11,15 +11,10 @@ package import World
 #endif
 
 package struct SystemClock: World.Clock {
-  private let clock = ContinuousClock()
-  /// Instants count from here, so that they stay small.
-  private let start: ContinuousClock.Instant
+  package init() {}
 
-  package init() { start = clock.now }
-
-  package var now: World.Instant {
-    World.Instant(nanoseconds: UInt64(clamping: (clock.now - start).wholeNanoseconds))
-  }
+  /// Counts from the first use of a clock in this process.
+  package var now: World.Instant { SleepQueue.shared.now }
 
   package var wallTime: WallTime {
     var time = timespec()
@@ -30,7 +25,6 @@ package struct SystemClock: World.Clock {
   }
 
   package func sleep(until deadline: World.Instant) async throws {
-    try await Task.sleep(
-      until: start + .nanoseconds(Int64(clamping: deadline.nanoseconds)), clock: clock)
+    try await SleepQueue.shared.sleep(until: deadline)
   }
 }

@@ -64,7 +64,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
 
   /// What was decoded is taken for the sliver without comparing its root. S1, L2.
   case rebuiltSliversUnchecked
-  /// Symbols are taken for proven whatever their paths lead to. L2.
+  /// Symbols are taken for proven whatever their paths lead to. S4, L2.
   case repairPathsUnchecked
   /// Symbols that do not fit together end the attempt, and nobody looks for who lied. L2.
   case liarsNotLookedFor
