@@ -140,7 +140,10 @@ package final class SimulatedRun: Sendable {
     // And lets repair have what it needs.
     for machine in machines { try? await machine.process?.node.setRepairRate(nil) }
     await age(machines, world)
-    await rest(Self.abandonmentTime)
+    await rest(Self.abandonmentTime / 2)
+    let attempts = await AttemptCheck(machines, swarm)
+    await rest(Self.abandonmentTime / 2)
+    await attempts.end(findings)
     if dice.chance(0.1) { await rest(Self.graceTime) }
     for client in clients { await client.process?.client.waitForTails() }
     await checkFollowing(machines)

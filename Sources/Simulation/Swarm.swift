@@ -108,10 +108,10 @@ package struct Swarm: Sendable {
       left -= shardRuns[node].count
     }
     // What makes repair work, and what makes it hard.
-    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull, .rot]
-    where healing.chance(0.4) && heals {
+    for kind in [FaultKind.lostDrive, .lyingNode, .drivesFull] where healing.chance(0.4) && heals {
       faults.insert(kind)
     }
+    if healing.chance(0.2), heals { faults.insert(.rot) }
   }
 
   private static func unevenRuns(shardCount: Int, nodeCount: Int, _ dice: SeededRandomness)

@@ -109,9 +109,8 @@ extension RestChecks {
 
   /// Without lies and failed attempts repair receives what the code needs, and hardly more.
   private func checkByteCount(of machine: Machine) async {
-    let disturbing: Set<FaultKind> = [
-      .lyingNode, .networkCorruption, .rot, .lyingDrive, .oldDrive,
-    ]
+    var disturbing: Set<FaultKind> = [.lyingNode, .networkCorruption]
+    if machine.isFrail { disturbing.formUnion([.rot, .lyingDrive, .oldDrive]) }
     guard world.swarm.faults.isDisjoint(with: disturbing), let process = machine.process,
       let status = try? await process.node.repairStatus(), status.failedAttemptCount == 0,
       status.receivedByteCount * 4 > status.neededByteCount * 5
