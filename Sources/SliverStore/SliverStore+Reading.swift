@@ -21,8 +21,19 @@ extension SliverStore {
   package func sliver(_ key: SliverKey) async throws(SliverStoreError) -> (
     symbolByteCount: Int, bytes: [UInt8]
   )? {
+    try await sliver(key) { _, _ in true }
+  }
+
+  /// The same of a sliver whose bytes the caller checks as well: one that is not right is dropped like
+  /// one that does not match its checksum.
+  package func sliver(
+    _ key: SliverKey, where isRight: (_ symbolByteCount: Int, _ bytes: [UInt8]) async -> Bool
+  ) async throws(SliverStoreError) -> (symbolByteCount: Int, bytes: [UInt8])? {
     try await found(IndexKey.sliver(key)) { entry async throws(SliverStoreError) in
-      try await self.record(entry).map { ($0.header.symbolByteCount, $0.body) }
+      guard let record = try await self.record(entry),
+        await isRight(record.header.symbolByteCount, record.body)
+      else { return nil }
+      return (record.header.symbolByteCount, record.body)
     }
   }
 

@@ -40,6 +40,16 @@ extension DriveSet {
     }
   }
 
+  /// The same; what is not right is dropped from its drive.
+  func sliver(
+    _ key: SliverKey, in shard: ShardIndex,
+    where isRight: (_ symbolByteCount: Int, _ bytes: [UInt8]) async -> Bool
+  ) async -> Found<(symbolByteCount: Int, bytes: [UInt8])> {
+    await first(readable(for: shard)) { store throws(SliverStoreError) in
+      try await store.sliver(key, where: isRight)
+    }
+  }
+
   func symbols(
     _ range: Range<Int>, of key: SliverKey, in shard: ShardIndex
   ) async -> Found<[UInt8]> {

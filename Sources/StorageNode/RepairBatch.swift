@@ -17,15 +17,16 @@ import Synchronization
 import World
 
 /// One blob under repair.
-private struct RepairJob: Sendable {
+struct RepairJob: Sendable {
   let metadata: VerifiedBlobMetadata
   var recovery: JointRecovery
   var sources: SliverSources
   /// What its slivers will take.
   let byteCount: Int
-  /// Liars and suspects that were noted.
+  /// Liars, suspects and rotten own slivers that were noted.
   var liarCount = 0
   var suspectCount = 0
+  var rottenCount = 0
   var isOver = false
   var problem = ""
 
@@ -52,9 +53,9 @@ package struct RepairBatch {
   private static let requestsInFlightMax = 16
 
   let node: StorageNode
-  private(set) var sawLiar = false
+  var sawLiar = false
   private(set) var restoredSliverCount = 0
-  private var jobs: [RepairJob] = []
+  var jobs: [RepairJob] = []
 
   init(node: StorageNode) { self.node = node }
 
@@ -127,7 +128,7 @@ package struct RepairBatch {
     var own: [MatrixLine] = []
     var present: [MissingSliver] = []
     for (place, isHere) in zip(places, isHere) {
-      let line = MatrixLine(place.key.axis, Int(place.index(shardCount: n).value))
+      let line = place.line(shardCount: n)
       if isHere {
         own.append(line)
         present.append(place.key.missing)
@@ -199,7 +200,7 @@ package struct RepairBatch {
     receive(outcomes.first ?? .missing, run, job: job)
   }
 
-  private func item(_ run: SymbolRun, _ metadata: VerifiedBlobMetadata) -> ReadItem {
+  func item(_ run: SymbolRun, _ metadata: VerifiedBlobMetadata) -> ReadItem {
     ReadItem(
       blob: metadata.blobID, pair: run.line.pair(shardCount: metadata.shardCount),
       axis: run.line.axis, symbols: run.symbols, wantsPaths: run.wantsPaths,
@@ -282,53 +283,13 @@ package struct RepairBatch {
     for (index, (recovery, slivers)) in zip(open, rebuilt) {
       jobs[index].recovery = recovery
       noteLiars(job: index)
+      await noteRotten(job: index)
       if !slivers.isEmpty { try await store(slivers, job: index) }
       if recovery.state != .recovering { jobs[index].isOver = true }
     }
   }
 
-  private mutating func noteLiars(job index: Int) {
-    let blob = jobs[index].blob
-    let recovery = jobs[index].recovery
-    for line in recovery.suspects.dropFirst(jobs[index].suspectCount) {
-      node.peers.distrust(keeper(of: line, blob))
-    }
-    jobs[index].suspectCount = recovery.suspects.count
-    let liars = recovery.liars.dropFirst(jobs[index].liarCount)
-    jobs[index].liarCount = recovery.liars.count
-    for line in liars {
-      sawLiar = true
-      let liar = keeper(of: line, blob)
-      node.peers.distrust(liar)
-      let evidence = evidence(of: line, job: index, against: liar)
-      node.healing.withLock {
-        $0.liars[liar, default: 0] += 1
-        if $0.evidence[liar] == nil { $0.evidence[liar] = evidence }
-      }
-      node.logger.error(
-        "a node gave wrong symbols for repair",
-        metadata: [
-          "node": "\(node.id)", "liar": "\(liar)", "blob": "\(blob)", "sliver": "\(line)",
-          "isSigned": "\(evidence != nil)",
-        ])
-    }
-  }
-
-  /// The false answer, if the liar signed it.
-  private func evidence(
-    of line: MatrixLine, job: Int, against liar: NodeID
-  ) -> SymbolStatement? {
-    let job = jobs[job]
-    guard let answer = job.recovery.falseAnswers[line],
-      let key = node.committee.member(liar)?.publicKey
-    else { return nil }
-    let statement = SymbolStatement(
-      node: liar, item: item(answer.run, job.metadata), bytes: answer.bytes, paths: answer.paths,
-      signature: answer.signature)
-    return statement.verify(cluster: node.cluster, publicKey: key) ? statement : nil
-  }
-
-  private func keeper(of line: MatrixLine, _ blob: BlobID) -> NodeID {
+  func keeper(of line: MatrixLine, _ blob: BlobID) -> NodeID {
     node.committee.node(keeping: line.pair(shardCount: node.parameters.shardCount), of: blob)
   }
 

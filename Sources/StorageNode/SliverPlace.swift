@@ -5,6 +5,7 @@
 
 import Cluster
 import RedStuff
+import Routing
 import SliverStore
 
 /// A sliver that belongs on this node.
@@ -30,6 +31,10 @@ struct SliverPlace: Hashable, Sendable {
 
   /// The sliver's number on its axis.
   func index(shardCount: Int) -> SliverIndex { key.pair.sliver(key.axis, shardCount: shardCount) }
+
+  func line(shardCount: Int) -> MatrixLine {
+    MatrixLine(key.axis, Int(index(shardCount: shardCount).value))
+  }
 }
 
 extension StorageNode {

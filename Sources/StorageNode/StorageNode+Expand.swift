@@ -68,7 +68,7 @@ extension StorageNode {
     } catch {
       // Which one it is shows when each is computed alone.
       guard places.count > 1 else {
-        logUnusable(places[0], "\(error)")
+        try await noteUnusable(places[0], "\(error)")
         return [.missing]
       }
       var alone: [Found<ComputedSymbols>] = []
@@ -110,7 +110,7 @@ extension StorageNode {
     }
   }
 
-  /// Nil, and a word in the log, if the bytes on the drive are not the sliver that was stored.
+  /// Nil if the bytes on the drive are not the sliver that was stored; it is repaired then.
   private func expand(_ sliver: Sliver, of place: SliverPlace) async throws -> ExpandedSliver? {
     let parameters = parameters
     metrics.expansions.increment()
@@ -128,13 +128,32 @@ extension StorageNode {
     } catch let error as SliverShapeError {
       problem = "\(error)"
     }
-    logUnusable(place, problem)
+    try await noteUnusable(place, problem)
     return nil
   }
 
-  private func logUnusable(_ place: SliverPlace, _ problem: String) {
+  private func noteUnusable(_ place: SliverPlace, _ problem: String) async throws {
     logger.error(
       "a stored sliver is not what was stored",
       metadata: ["node": "\(id)", "sliver": "\(place.key)", "problem": "\(problem)"])
+    guard let metadata = try await metadata(of: place.key.blob) else { return }
+    await recheck([place], against: metadata)
+  }
+
+  /// Of slivers that do not seem to be what the metadata says, though their records are intact: those
+  /// that are not leave the drive's index, and are missing from now on like those that fail a checksum.
+  func recheck(_ places: [SliverPlace], against metadata: VerifiedBlobMetadata) async {
+    var rotten: [SliverKey] = []
+    for place in places {
+      expansionCache.withLock { $0.remove(place.key) }
+      let index = place.index(shardCount: parameters.shardCount)
+      let found = await drives.sliver(place.key, in: place.shard) { symbolByteCount, bytes in
+        let sliver = Sliver(
+          axis: place.key.axis, index: index, symbolByteCount: symbolByteCount, bytes: bytes)
+        return await compute.run { Sliver.failures([sliver], against: metadata) == [nil] }
+      }
+      if case .missing = found { rotten.append(place.key) }
+    }
+    await noteRotten(rotten, metadataOf: [])
   }
 }

@@ -7,6 +7,7 @@ import Cluster
 import RedStuff
 import Repair
 import Simulator
+import SliverStore
 import StorageNode
 import Testing
 import World
@@ -126,6 +127,49 @@ import World
           try BlobEncoder.encodeSerially(bytes, parameters: cluster.parameters).blobID
             == blob.blobID)
       }
+    }
+  }
+
+  // Neither a read nor the scrub sees that: the checksum of the record is that of its wrong bytes.
+  @Test(arguments: [true, false])
+  func `own slivers that are not what the metadata says are found by repair, and repaired`(
+    hasMetadata: Bool
+  ) async throws {
+    var plan = ScriptedCluster.Plan()
+    (plan.shardCount, plan.nodeCount) = (10, 5)
+    plan.configure = { $0.inventoryInterval = .seconds(1_000_000) }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blob = try await cluster.store(sizes: [1800])[0]
+      let machine = cluster.machines[2]
+      await machine.stop()
+      let (disk, index) = (machine.drives[0].disk, machine.drives[0].index)
+      disk.wipe()
+      index.wipe()
+      try await machine.initialise(machine.drives[0])
+      let store = try await SliverStore.open(
+        disk: disk, index: index, clusterID: cluster.world.clusterID, node: machine.member.id,
+        randomness: SeededRandomness(seed: 1))
+      let pair = cluster.world.committee.pairs(of: blob.blobID, keptBy: machine.member.id)[1]
+      var records =
+        hasMetadata ? [StoreRecord.metadata(blob.blobID, blob.metadata.metadata.bcsBytes)] : []
+      for axis in SliverAxis.allCases {
+        let sliver = blob.sliver(axis, pair.sliver(axis, shardCount: 10))
+        records.append(
+          .sliver(
+            SliverKey(blob: blob.blobID, pair: pair, axis: axis),
+            symbolByteCount: sliver.symbolByteCount, bytes: sliver.bytes.map { $0 ^ 1 }))
+      }
+      try await store.put(records)
+      try await store.close()
+      await machine.start()
+      #expect(
+        try await cluster.waits(atMost: .seconds(600)) {
+          try await cluster.status(of: 2).restoredSliverCount == 4
+        })
+      #expect(try await cluster.isHealed(2))
+      #expect(await cluster.lackingCount(blob, on: 2) == 0)
+      let status = try await cluster.status(of: 2)
+      #expect(status.liars.isEmpty && status.failedAttemptCount == 0)
     }
   }
 
