@@ -127,7 +127,7 @@ extension RepairBenchmark {
       progress("repairing one node of ten, two lie \(name)")
       let told = Mutex<Set<BlobID>>([])
       cluster.world.transport.setLie { node, request, answer in
-        guard liars.contains(node), case .readBatch(let items) = request,
+        guard liars.contains(node), case .readBatch(let items, _) = request,
           case .readBatch(var outcomes) = answer
         else { return }
         for (position, item) in items.enumerated() {

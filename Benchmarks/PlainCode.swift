@@ -37,7 +37,7 @@ private struct ChunkNode: NodeService {
   let store: SliverStore
 
   func answer(_ request: NodeRequest, deadline: Instant) async -> NodeResponse {
-    guard case .readBatch(let items) = request else {
+    guard case .readBatch(let items, _) = request else {
       return .failure(NodeFailure(.malformedRequest, "a chunk node reads batches only"))
     }
     var outcomes: [ReadOutcome] = []
@@ -202,7 +202,7 @@ private struct PlainCluster {
             symbols: 0..<1, wantsPaths: false)
         }
         let answer = try await peers.send(
-          .readBatch(items), for: .repair, to: NodeID(UInt16(node)),
+          .readBatch(items, for: .repair), for: .repair, to: NodeID(UInt16(node)),
           deadline: clock.now + .seconds(60), over: transport
         ).get()
         guard case .readBatch(let outcomes) = answer else { continue }

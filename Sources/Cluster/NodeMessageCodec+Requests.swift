@@ -51,8 +51,10 @@ extension NodeMessageCodec {
         method: "GET", path: "/v1/health", query: detailed ? [WireField("detailed", "true")] : [])
     case .storeBatch(let entries):
       return .binary("POST", "/v1/batch/store", body: encodedStoreBatch(entries))
-    case .readBatch(let items):
-      return .binary("POST", "/v1/batch/read", body: encodedReadBatch(items))
+    case .readBatch(let items, let purpose):
+      var wire = WireRequest.binary("POST", "/v1/batch/read", body: encodedReadBatch(items))
+      if purpose != .read { wire.query = [WireField("purpose", purpose.rawValue)] }
+      return wire
     }
   }
 
@@ -93,9 +95,9 @@ extension NodeMessageCodec {
       try wire.requireBinaryBody()
       return .storeBatch(try storeEntries(fromBatch: wire.body))
     case ("POST", "batch", 1) where segments[3] == "read":
-      try wire.allowQuery([])
+      try wire.allowQuery(["purpose"])
       try wire.requireBinaryBody()
-      return .readBatch(try readItems(fromBatch: wire.body))
+      return .readBatch(try readItems(fromBatch: wire.body), for: try purpose(wire))
     case (_, "blobs", 2...):
       guard let blob = BlobID(text: segments[3]) else {
         throw NodeFailure(
@@ -206,6 +208,15 @@ extension NodeMessageCodec {
       targets.append(try sliverIndex(text, refusal: .recoverySymbolOutOfRange))
     }
     return .decodingSymbols(blob, targets: targets, targetAxis: try axis(targetType))
+  }
+
+  private func purpose(_ wire: WireRequest) throws(NodeFailure) -> ReadPurpose {
+    guard let text = try wire.value("purpose") else { return .read }
+    guard let purpose = ReadPurpose(rawValue: text) else {
+      throw NodeFailure(
+        .malformedRequest, "purpose is \"\(text.prefix(32))\": read or repair")
+    }
+    return purpose
   }
 
   private func wait(_ wire: WireRequest) throws(NodeFailure) -> UInt64 {

@@ -81,7 +81,7 @@ extension NodeMessageCodec {
       return .health(try health(from: try SuccessEnvelope.data(from: wire)))
     case .storeBatch(let entries):
       return .storeBatch(try storeOutcomes(from: wire.body, to: entries))
-    case .readBatch(let items):
+    case .readBatch(let items, _):
       return .readBatch(try readOutcomes(from: wire.body, to: items))
     }
   }

@@ -21,7 +21,8 @@
 // | POST blobs/{blob}/inconsistencyProof/{axis}         | inconsistencyProof           |
 // | GET blobs/{blob}/status                             | blobStatus                   |
 // | GET health                                          | health                       |
-// | POST batch/store, POST batch/read                   | storeBatch, readBatch (ours) |
+// | POST batch/store                                    | storeBatch (ours)            |
+// | POST batch/read, for repair with ?purpose=repair    | readBatch (ours)             |
 
 package import RedStuff
 

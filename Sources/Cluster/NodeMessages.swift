@@ -36,7 +36,7 @@ package enum NodeRequest: Sendable, Equatable {
   case health(detailed: Bool)
   // Ours: many slivers or symbols of many blobs in one request.
   case storeBatch([StoreEntry])
-  case readBatch([ReadItem])
+  case readBatch([ReadItem], for: ReadPurpose = .read)
 }
 
 package enum NodeResponse: Sendable, Equatable {
@@ -56,6 +56,12 @@ package enum NodeResponse: Sendable, Equatable {
   /// One outcome per item, in order.
   case readBatch([ReadOutcome])
   case failure(NodeFailure)
+}
+
+/// Whom a batch of symbols is for. What readers ask for in vain is repaired first; nobody waits for what
+/// another node's repair asks for.
+package enum ReadPurpose: String, CaseIterable, Hashable, Sendable {
+  case read, repair
 }
 
 /// Which registration a confirmation of the reference's shape speaks of.

@@ -1,6 +1,7 @@
 // ReadBatchCoding.swift
 //
-// Body of `POST /v1/batch/read` and of its answer: our own formats, in BCS.
+// Body of `POST /v1/batch/read` and of its answer: our own formats, in BCS. Whom it is for stands in
+// the query: what is asked for is the same.
 //
 // | request bytes | field                                                            |
 // |---------------|------------------------------------------------------------------|

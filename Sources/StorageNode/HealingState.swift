@@ -1,7 +1,6 @@
 // HealingState.swift
 //
-// What repair remembers in memory: its settings, what it has moved, what readers asked for and did
-// not get. Pure.
+// What repair remembers in memory: its settings, what it has moved, what was asked for in vain. Pure.
 
 import Cluster
 import RedStuff
@@ -12,7 +11,7 @@ import World
 struct HealingState: Sendable {
   /// Slivers that were asked for and are missing, to be looked at; beyond this, the next request for
   /// one of the others brings it up again.
-  private static let demandCountMax = 1024
+  private static let absentCountMax = 1024
   /// Blobs of a batch while nobody is known to lie: a lie costs the batch its symbols twice.
   private static let firstBatchBlobCount = 4
 
@@ -31,18 +30,23 @@ struct HealingState: Sendable {
   /// Everything missing is due now.
   var isUrgent = false
   private(set) var batchBlobCount = firstBatchBlobCount
-  private var demands: Set<SliverKey> = []
+  private var absent: [SliverKey: ReadPurpose] = [:]
   private var withoutMetadata: Set<BlobID> = []
 
   init(byteRateMax: Int?) { budget = ByteBudget(byteRate: byteRateMax) }
 
-  mutating func demanded(_ key: SliverKey) -> Bool {
-    guard demands.count < Self.demandCountMax else { return false }
-    return demands.insert(key).inserted
+  /// - Returns: whether that is news.
+  mutating func lacks(_ key: SliverKey, for purpose: ReadPurpose) -> Bool {
+    let known = absent[key]
+    guard known != nil || absent.count < Self.absentCountMax else { return false }
+    // What a reader wants stays wanted.
+    guard known == nil || known == .repair && purpose == .read else { return false }
+    absent[key] = purpose
+    return true
   }
 
   mutating func lacksMetadata(of blob: BlobID) -> Bool {
-    guard withoutMetadata.count < Self.demandCountMax else { return false }
+    guard withoutMetadata.count < Self.absentCountMax else { return false }
     return withoutMetadata.insert(blob).inserted
   }
 
@@ -51,10 +55,11 @@ struct HealingState: Sendable {
     return withoutMetadata.sorted()
   }
 
-  mutating func takeDemands() -> [SliverKey] {
-    defer { demands = [] }
-    return demands.sorted {
-      ($0.blob, $0.pair.value, $0.axis.rawValue) < ($1.blob, $1.pair.value, $1.axis.rawValue)
+  mutating func takeAbsent() -> [(key: SliverKey, purpose: ReadPurpose)] {
+    defer { absent = [:] }
+    return absent.map { (key: $0.key, purpose: $0.value) }.sorted {
+      ($0.key.blob, $0.key.pair.value, $0.key.axis.rawValue)
+        < ($1.key.blob, $1.key.pair.value, $1.key.axis.rawValue)
     }
   }
 

@@ -196,7 +196,7 @@ package struct RepairBatch {
     let reservation = try node.admission.enter(byteCount: 0)
     defer { reservation.end() }
     let outcomes = try await node.read(
-      [item(run, jobs[job].metadata)], within: reservation)
+      [item(run, jobs[job].metadata)], for: .repair, within: reservation)
     receive(outcomes.first ?? .missing, run, job: job)
   }
 
@@ -217,7 +217,7 @@ package struct RepairBatch {
       count: requests.count, width: Self.requestsInFlightMax
     ) { index in
       await node.peers.send(
-        .readBatch(items[index]), for: .repair, to: requests[index].node,
+        .readBatch(items[index], for: .repair), for: .repair, to: requests[index].node,
         deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport,
         as: .read(byteCount: requests[index].byteCount))
     }

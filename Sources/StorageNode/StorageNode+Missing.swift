@@ -1,7 +1,7 @@
 // StorageNode+Missing.swift
 //
 // Finding out what is missing: from the events of the registry, from an inventory of everything that
-// it says should be here, and from readers who asked in vain. Marking moves no byte over the network.
+// it says should be here, and from whoever asked in vain. Marking moves no byte over the network.
 
 import Cluster
 import ControlPlane
@@ -14,10 +14,11 @@ import Synchronization
 import World
 
 extension StorageNode {
-  /// A sliver that belongs here was asked for and is not here.
-  func noteDemand(_ key: SliverKey) {
+  /// A sliver that belongs here was looked for and is not here. Only if that was for a reader is it
+  /// repaired before others.
+  func noteAbsent(_ key: SliverKey, for purpose: ReadPurpose) {
     if PlantedBug.demandsNotNoted.isPlanted { return }
-    if healing.withLock({ $0.demanded(key) }) { wakeRepair() }
+    if healing.withLock({ $0.lacks(key, for: purpose) }) { wakeRepair() }
   }
 
   /// Slivers, and metadata of blobs, that were found rotten and are missing now.
@@ -36,8 +37,8 @@ extension StorageNode {
       do {
         if try await isKept(group.key) { await markAbsent(group.value, .rotten) }
       } catch {
-        // The registry does not answer: looked at again as if readers had asked for them.
-        for key in group.value { noteDemand(key) }
+        // The registry does not answer: looked at again when it does.
+        for key in group.value { noteAbsent(key, for: .repair) }
       }
     }
     for blob in blobs { noteMissingMetadata(of: blob) }
@@ -50,15 +51,17 @@ extension StorageNode {
 
   func wakeRepair() { healingSignal.advance(to: Revision(healingSignal.revision.value + 1)) }
 
-  /// Marks what readers missed, if it should be here. Metadata is fetched at once: it is small, and
+  /// Marks what was asked for in vain, if it should be here. Metadata is fetched at once: it is small, and
   /// nothing can be repaired or confirmed without it.
-  func settleDemands() async throws {
-    let (keys, withoutMetadata) = healing.withLock { ($0.takeDemands(), $0.takeLackingMetadata()) }
+  func settleAbsent() async throws {
+    let (absent, withoutMetadata) = healing.withLock { ($0.takeAbsent(), $0.takeLackingMetadata()) }
     do {
-      try await settle(keys)
+      try await settle(absent)
     } catch {
       // Whoever asked may not ask again.
-      healing.withLock { healing in for key in keys { _ = healing.demanded(key) } }
+      healing.withLock { healing in
+        for (key, purpose) in absent { _ = healing.lacks(key, for: purpose) }
+      }
       throw error
     }
     for blob in withoutMetadata where try await isKept(blob) {
@@ -69,10 +72,11 @@ extension StorageNode {
     }
   }
 
-  private func settle(_ demands: [SliverKey]) async throws {
-    for group in Dictionary(grouping: demands, by: \.blob).sorted(by: { $0.key < $1.key }) {
+  private func settle(_ absent: [(key: SliverKey, purpose: ReadPurpose)]) async throws {
+    for group in Dictionary(grouping: absent, by: \.key.blob).sorted(by: { $0.key < $1.key }) {
       guard try await isKept(group.key) else { continue }
-      await markAbsent(group.value, .rotten)
+      await markAbsent(group.value.map(\.key), .rotten)
+      guard group.value.contains(where: { $0.purpose == .read }) else { continue }
       await remember { set, now throws(IndexError) in try await set.demand(group.key, now: now) }
     }
   }

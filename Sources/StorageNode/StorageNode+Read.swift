@@ -36,7 +36,7 @@ extension StorageNode {
   ) async throws -> Sliver {
     let place = try place(blob, pair, axis)
     guard let sliver = try found(await storedSliver(place)) else {
-      noteDemand(place.key)
+      noteAbsent(place.key, for: .read)
       throw NodeFailure(.sliverNotFound, "\(id) has no \(axis) sliver of \(pair), blob \(blob)")
     }
     try reservation.addAnswer(byteCount: sliver.bytes.count)
@@ -52,7 +52,7 @@ extension StorageNode {
 
   /// One outcome per item, in order.
   func read(
-    _ items: [ReadItem], within reservation: Admission.Reservation
+    _ items: [ReadItem], for purpose: ReadPurpose, within reservation: Admission.Reservation
   ) async throws -> [ReadOutcome] {
     guard items.count <= NodeMessageLimits.batchItemCountMax else {
       throw NodeFailure(
@@ -76,7 +76,7 @@ extension StorageNode {
     let answers = try await fanOut(
       count: groups.count, width: configuration.lookUpCountMax
     ) { [self] in
-      try await read(groups[$0], within: reservation)
+      try await read(groups[$0], for: purpose, within: reservation)
     }
     for (group, answer) in zip(groups, answers) {
       for (place, outcomesOfPlace) in zip(group.places, answer) {
@@ -118,10 +118,12 @@ extension StorageNode {
 
   /// For each sliver of the group its outcomes.
   private func read(
-    _ group: ReadGroup, within reservation: Admission.Reservation
+    _ group: ReadGroup, for purpose: ReadPurpose, within reservation: Admission.Reservation
   ) async throws -> [[ReadOutcome]] {
     guard !group.key.computed.isEmpty, !group.wantsPaths else {
-      return [try await read(group.items[0], of: group.places[0], within: reservation)]
+      return [
+        try await read(group.items[0], of: group.places[0], for: purpose, within: reservation)
+      ]
     }
     var outcomes: [[ReadOutcome]] = []
     do {
@@ -130,7 +132,7 @@ extension StorageNode {
       for ((place, items), sliver) in zip(zip(group.places, group.items), slivers) {
         do {
           guard let sliver = try found(sliver) else {
-            noteDemand(place.key)
+            noteAbsent(place.key, for: purpose)
             outcomes.append(items.map { _ in .missing })
             continue
           }
@@ -162,12 +164,13 @@ extension StorageNode {
 
   /// Items of one sliver, with paths or without symbols to be computed.
   private func read(
-    _ items: [ReadItem], of place: SliverPlace, within reservation: Admission.Reservation
+    _ items: [ReadItem], of place: SliverPlace, for purpose: ReadPurpose,
+    within reservation: Admission.Reservation
   ) async throws -> [ReadOutcome] {
     do {
       if items.contains(where: \.wantsPaths) {
         guard let sliver = try await found(expanded(place, within: reservation)) else {
-          noteDemand(place.key)
+          noteAbsent(place.key, for: purpose)
           return items.map { _ in .missing }
         }
         return items.map { item in
@@ -184,7 +187,7 @@ extension StorageNode {
         if let bytes = try found(read) {
           outcomes.append(outcome(within: reservation) { (bytes, []) })
         } else {
-          noteDemand(place.key)
+          noteAbsent(place.key, for: purpose)
           outcomes.append(.missing)
         }
       }

@@ -36,7 +36,7 @@ extension StorageNode {
             inventoryDue = clock.now + configuration.inventoryInterval
           }
           sleepsUntil = min(sleepsUntil, inventoryDue)
-          try await settleDemands()
+          try await settleAbsent()
           if try await repairNextBatch() { continue }
         }
       } catch is CancellationError {

@@ -182,8 +182,8 @@ package final class StorageNode: NodeService {
       .health(await health(isDetailed: isDetailed))
     case .storeBatch(let entries):
       .storeBatch(try await store(entries, deadline: deadline))
-    case .readBatch(let items):
-      .readBatch(try await read(items, within: reservation))
+    case .readBatch(let items, let purpose):
+      .readBatch(try await read(items, for: purpose, within: reservation))
     }
   }
 

@@ -76,7 +76,7 @@ final class FakeNode: NodeService {
       }
       return .metadata(blob, metadata)
     case .storeBatch(let entries): return .storeBatch(entries.map { store($0, behaviour) })
-    case .readBatch(let items):
+    case .readBatch(let items, _):
       state.withLock { $0.readItems += items }
       if case .noOutcomes = behaviour { return .readBatch([]) }
       return .readBatch(items.map { read($0, behaviour) })

@@ -131,6 +131,39 @@ import World
     #expect(status.missingSliverCount == 0 && status.restoredSliverCount == 8)
   }
 
+  @Test func `what another node's repair asks for in vain does not come before its turn`()
+    async throws
+  {
+    let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
+    let stored = try await store(2, byteCount: 28 * 50, in: nodes)
+    try await nodes.wipe(3)
+    let member = nodes.cluster.committee.members[3].id
+    let (clock, committee) = (nodes.cluster.clock, nodes.cluster.committee)
+    /// All forms of a request: bare, computed, with paths.
+    @Sendable func ask(_ node: StorageNode, _ blob: BlobID, for purpose: ReadPurpose) async throws {
+      let pairs = committee.pairs(of: blob, keptBy: member)
+      let items = [(0..<1, false), (9..<10, false), (0..<1, true)].map { symbols, wantsPaths in
+        ReadItem(
+          blob: blob, pair: pairs[0], axis: .primary, symbols: symbols, wantsPaths: wantsPaths)
+      }
+      for item in items {
+        let answer = await node.answer(
+          .readBatch([item], for: purpose), deadline: clock.now + .seconds(5))
+        guard case .readBatch([.missing]) = answer else { throw Unexpected() }
+      }
+    }
+    let status = try await heal(3, in: nodes, delay: nil) { node in
+      try await clock.sleep(for: .seconds(5))
+      try await ask(node, stored[0].blob, for: .repair)
+      try await clock.sleep(for: .seconds(300))
+      #expect(try await node.repairStatus().missingBlobCount == 2)
+      try await ask(node, stored[1].blob, for: .read)
+    } until: {
+      $0.missingBlobCount == 1
+    }
+    #expect(status.missingBlobCount == 1 && status.restoredSliverCount == 4)
+  }
+
   @Test func `what a reader asks for in vain is repaired, and nothing else`() async throws {
     let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
     let stored = try await store(3, byteCount: 28 * 50, in: nodes)

@@ -183,7 +183,7 @@ extension Dice {
     case 10: return .blobStatus(blob())
     case 11: return .health(detailed: bool())
     case 12: return .storeBatch(list(4) { $0.storeEntry(parameters) })
-    default: return .readBatch(list(8) { $0.readItem(n) })
+    default: return .readBatch(list(8) { $0.readItem(n) }, for: bool() ? .read : .repair)
     }
   }
 
@@ -228,7 +228,7 @@ extension Dice {
           default: .refused(failure())
           }
         })
-    case .readBatch(let items):
+    case .readBatch(let items, _):
       return .readBatch(
         items.map { item in
           switch below(4) {

@@ -220,11 +220,15 @@ import Testing
     #expect(
       codec.encode(.storeBatch(outcomes), to: store).body
         == joined([1, 2, 0, 2, 12], Array("STORAGE_FULL".utf8), [1, 33]))
-    let read = NodeRequest.readBatch([
+    let items = [
       ReadItem(
         blob: blob, pair: SliverPairIndex(2), axis: .secondary, symbols: 1..<3, wantsPaths: true)
-    ])
+    ]
+    let read = NodeRequest.readBatch(items)
     #expect(codec.encode(read).target == "/v1/batch/read")
+    let repair = codec.encode(.readBatch(items, for: .repair))
+    #expect(repair.target == "/v1/batch/read?purpose=repair")
+    #expect(repair.body == codec.encode(read).body)
     #expect(codec.encode(read).body == joined([1, 1], zero, [2, 0, 1, 1, 0, 2, 0, 1]))
     let paths = [MerkleProof(path: [.empty]), MerkleProof(path: [])]
     let answers: [ReadOutcome] = [.symbols(bytes: [5, 6], paths: paths), .missing]

@@ -148,6 +148,22 @@ import Testing
     #expect(refusal(pair: 4, symbols: 0..<4) == .indexOutOfRange)
   }
 
+  @Test(arguments: ["purpose=read", "purpose=repair", "purpose=scrub", "purpose=", "for=repair"])
+  func `a batch is read for readers or for repair, and for nothing else`(query: String) throws {
+    let item = ReadItem(
+      blob: BlobID(.zero), pair: SliverPairIndex(0), axis: .primary, symbols: 0..<1,
+      wantsPaths: false)
+    let wire = try #require(
+      WireRequest(
+        method: "POST", target: "/v1/batch/read?" + query, headers: [],
+        body: codec.encode(.readBatch([item])).body))
+    switch query {
+    case "purpose=read": #expect(try codec.decode(wire) == .readBatch([item]))
+    case "purpose=repair": #expect(try codec.decode(wire) == .readBatch([item], for: .repair))
+    default: #expect(refusal(of: wire) == .malformedRequest)
+    }
+  }
+
   @Test func `batches of too many items are refused`() {
     let item = ReadItem(
       blob: BlobID(.zero), pair: SliverPairIndex(0), axis: .primary, symbols: 0..<1,

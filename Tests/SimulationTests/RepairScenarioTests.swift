@@ -173,6 +173,36 @@ import World
     }
   }
 
+  @Test(arguments: ReadPurpose.allCases)
+  func `what rotted is found by whoever asks for it, and repaired without an inventory`(
+    purpose: ReadPurpose
+  ) async throws {
+    var plan = ScriptedCluster.Plan()
+    plan.configure = {
+      $0.scrubPeriod = .seconds(1_000_000)
+      $0.inventoryInterval = .seconds(1_000_000)
+    }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blob = try await cluster.store(sizes: [1800])[0]
+      #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(2) })
+      cluster.machines[2].drives[0].disk.spoil(blob.blobID)
+      let member = cluster.machines[2].member.id
+      let pair = cluster.world.committee.pairs(of: blob.blobID, keptBy: member)[0]
+      let items = SliverAxis.allCases.map {
+        ReadItem(
+          blob: blob.blobID, pair: pair, axis: $0, symbols: 0..<1, wantsPaths: false)
+      }
+      #expect(
+        await cluster.answer(.readBatch(items, for: purpose), of: 2)
+          == .readBatch([.missing, .missing]))
+      #expect(
+        try await cluster.waits(atMost: .seconds(300)) {
+          try await cluster.status(of: 2).restoredSliverCount == 2
+        })
+      #expect(await cluster.lackingCount(blob, on: 2) == 0)
+    }
+  }
+
   @Test func `what the scrub finds while the registry is away is repaired when it is back`()
     async throws
   {

@@ -90,13 +90,13 @@ extension LyingNode {
       let answer = await truth(.sliver(blob, other, otherAxis), deadline)
       guard case .sliver = answer else { return nil }
       return dressed(answer, as: request)
-    case .readBatch(let items):
+    case .readBatch(let items, let purpose):
       let others = items.map { item in
         var other = item
         (other.pair, other.axis) = self.other(item.pair, item.axis)
         return other
       }
-      let answer = await truth(.readBatch(others), deadline)
+      let answer = await truth(.readBatch(others, for: purpose), deadline)
       guard case .readBatch = answer else { return nil }
       return answer
     case .recoverySymbols(let blob, .target(let index, let axis), let proofAxis):
@@ -280,7 +280,7 @@ extension LyingNode {
     _ outcomes: [ReadOutcome], of request: NodeRequest,
     _ change: ([UInt8], [MerkleProof]) -> ([UInt8], [MerkleProof])
   ) -> NodeResponse? {
-    guard case .readBatch(let items) = request else { return nil }
+    guard case .readBatch(let items, _) = request else { return nil }
     return .readBatch(
       zip(items, outcomes).map { item, outcome in
         switch outcome {

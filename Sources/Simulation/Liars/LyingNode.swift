@@ -266,7 +266,7 @@ extension NodeRequest {
       .decodingSymbols(let blob, _, _), .inconsistencyProof(let blob, _), .blobStatus(let blob):
       blob
     case .storeBatch(let entries): entries.first?.blob
-    case .readBatch(let items): items.first?.blob
+    case .readBatch(let items, _): items.first?.blob
     case .health: nil
     }
   }
