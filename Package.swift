@@ -74,7 +74,7 @@ let package = Package(
     module("RedStuff", ["CKernels", "ReedSolomon"]),
     module("Cluster", ["RedStuff", crypto]),
     module("World", ["Cluster", "RedStuff"]),
-    module("Routing", ["RedStuff", "Cluster", "World"]),
+    module("Routing", ["RedStuff", "Cluster", "World", coreMetrics]),
     module("SliverStore", ["CKernels", "RedStuff", "Cluster", "World"]),
     module("Repair", ["RedStuff", "Cluster", "World", "Routing"]),
     module("ControlPlane", ["RedStuff", "Cluster", "World"]),

@@ -36,7 +36,8 @@ package final class BlobClient: Sendable {
         here: configuration.topology,
         hedges: HedgeBudget(
           hedgesPerThousand: configuration.hedgesPerThousand,
-          burstMax: configuration.hedgeBurstMax)),
+          burstMax: configuration.hedgeBurstMax),
+        metrics: TrafficMetrics(from: configuration.topology, to: committee.members)),
       metadataCache: ContentCache(byteCountMax: configuration.metadataCacheByteCountMax),
       quiltIndexCache: ContentCache(byteCountMax: configuration.quiltIndexCacheByteCountMax))
     uploads = UploadTasks(tailCountMax: configuration.tailCountMax)

@@ -13,6 +13,7 @@ package final class PeerTable: Sendable {
     var statistics = PeerStatistics()
     var hedges: HedgeBudget
     var traffic = Traffic()
+    var metrics: TrafficMetrics?
   }
 
   private let state: Mutex<State>
@@ -25,13 +26,14 @@ package final class PeerTable: Sendable {
   package init(
     parameters: EncodingParameters, clock: any Clock, randomness: any Randomness,
     here: Topology = Topology(),
-    hedges: HedgeBudget = HedgeBudget(hedgesPerThousand: 0, burstMax: 0)
+    hedges: HedgeBudget = HedgeBudget(hedgesPerThousand: 0, burstMax: 0),
+    metrics: TrafficMetrics? = nil
   ) {
     codec = NodeMessageCodec(parameters: parameters)
     self.clock = clock
     self.randomness = randomness
     self.here = here
-    state = Mutex(State(hedges: hedges))
+    state = Mutex(State(hedges: hedges, metrics: metrics))
   }
 
   /// Since the process began.
@@ -49,12 +51,16 @@ package final class PeerTable: Sendable {
       $0.statistics.began(node)
       if case .read = kind { $0.hedges.earn() }
       $0.traffic.sent(requestByteCount, to: node, for: purpose)
+      $0.metrics?.sent(requestByteCount, to: node, for: purpose)
     }
     let start = clock.now
     do {
       let answer = try await transport.send(request, to: node, deadline: deadline)
       let answerByteCount = codec.wireByteCount(of: answer, to: request)
-      state.withLock { $0.traffic.received(answerByteCount, from: node, for: purpose) }
+      state.withLock {
+        $0.traffic.received(answerByteCount, from: node, for: purpose)
+        $0.metrics?.received(answerByteCount, from: node, for: purpose)
+      }
       ended(node, kind, .answered(after: clock.now - start))
       return .success(answer)
     } catch {

@@ -84,9 +84,10 @@ package final class StorageNode: NodeService {
     metadataCache = Mutex(BoundedCache(byteCountMax: configuration.metadataCacheByteCountMax))
     expansionCache = Mutex(BoundedCache(byteCountMax: configuration.expansionCacheByteCountMax))
     self.transport = transport
+    let here = committee.member(signer.node)?.topology ?? Topology()
     peers = PeerTable(
-      parameters: committee.parameters, clock: clock, randomness: randomness,
-      here: committee.member(signer.node)?.topology ?? Topology())
+      parameters: committee.parameters, clock: clock, randomness: randomness, here: here,
+      metrics: TrafficMetrics(from: here, to: committee.members))
     missing = MissingSet(index: missingIndex, parameters: committee.parameters)
     healing = Mutex(HealingState(byteRateMax: configuration.repairByteRateMax))
     startedAt = clock.now
