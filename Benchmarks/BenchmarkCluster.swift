@@ -195,7 +195,7 @@ final class BenchmarkCluster: Sendable {
     let answers = world.transport.readAnswers - answersBefore
     cost.payloadByteCount = answers.payload + answers.paths
     cost.readByteCount = nodes.reduce(0) { $0 + $1.reads.byteCount } - readBefore
-    cost.liars = status.liars
+    cost.liars = status.liars.mapValues(\.count)
     for (peer, counts) in node.traffic.peers {
       cost.sources[peer] = counts[.repair]?.answerByteCount ?? 0
     }

@@ -123,6 +123,20 @@ package struct ClusterHealth: Codable, Equatable, Sendable {
   }
 }
 
+/// A node that gave another false symbols, and one of its answers that convicts it: BCS of a
+/// `SymbolStatement` in base64; nil if it signed none.
+package struct Liar: Codable, Equatable, Sendable {
+  package var node: String
+  package var count: Int
+  package var evidence: String?
+
+  package init(_ report: LiarReport, name: String) {
+    node = name
+    count = report.count
+    evidence = report.evidence.map { Base64.encode($0.bcsBytes) }
+  }
+}
+
 package struct NodeReport: Codable, Equatable, Sendable {
   package enum State: String, Codable, Sendable {
     case running, stopped
@@ -138,20 +152,6 @@ package struct NodeReport: Codable, Equatable, Sendable {
     package init(shard: Int, state: String) {
       self.shard = shard
       self.state = state
-    }
-  }
-
-  /// A node that gave this one false symbols, and one of its answers that convicts it: BCS of a
-  /// `SymbolStatement` in base64; nil if it signed none.
-  package struct Liar: Codable, Equatable, Sendable {
-    package var node: String
-    package var count: Int
-    package var evidence: String?
-
-    package init(node: String, count: Int, evidence: String?) {
-      self.node = node
-      self.count = count
-      self.evidence = evidence
     }
   }
 

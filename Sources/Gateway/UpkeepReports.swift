@@ -60,16 +60,6 @@ package struct NodeRepair: Codable, Equatable, Sendable {
     }
   }
 
-  package struct Liar: Codable, Equatable, Sendable {
-    package var node: String
-    package var count: Int
-
-    package init(node: String, count: Int) {
-      self.node = node
-      self.count = count
-    }
-  }
-
   package var name: String
   package var id: UInt16
   /// Why nothing is known of it; then all counts are 0.

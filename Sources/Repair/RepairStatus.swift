@@ -43,10 +43,8 @@ package struct RepairStatus: Equatable, Sendable {
   package var failedAttemptCount = 0
   package var restoredSliverCount = 0
   package var requestCount = 0
-  /// Helpers whose symbols were shown to be wrong, and how often.
-  package var liars: [NodeID: Int] = [:]
-  /// Of those that signed it, a false answer that their own paths refute.
-  package var evidence: [NodeID: SymbolStatement] = [:]
+  /// Helpers whose symbols were shown to be wrong.
+  package var liars: [NodeID: LiarReport] = [:]
   package var isPaused = false
   /// Bytes a second that repair may receive; nil: as many as it can.
   package var byteRateMax: Int?

@@ -23,9 +23,7 @@ struct HealingState: Sendable {
   var failedAttemptCount = 0
   var restoredSliverCount = 0
   var requestCount = 0
-  var liars: [NodeID: Int] = [:]
-  /// The first signed lie of each; one is enough, and takes little.
-  var evidence: [NodeID: SymbolStatement] = [:]
+  private(set) var liars: [NodeID: LiarReport] = [:]
   var inventoryAt: WallTime?
   /// Everything missing is due now.
   var isUrgent = false
@@ -34,6 +32,14 @@ struct HealingState: Sendable {
   private var withoutMetadata: Set<BlobID> = []
 
   init(byteRateMax: Int?) { budget = ByteBudget(byteRate: byteRateMax) }
+
+  mutating func sawLie(of node: NodeID, evidence: SymbolStatement?) {
+    var report = liars[node] ?? LiarReport(node: node, count: 0, evidence: nil)
+    report.count += 1
+    // The first signed lie: one is enough, and takes little.
+    report.evidence = report.evidence ?? evidence
+    liars[node] = report
+  }
 
   /// - Returns: whether that is news.
   mutating func lacks(_ key: SliverKey, for purpose: ReadPurpose) -> Bool {

@@ -25,10 +25,7 @@ extension RepairBatch {
       let liar = keeper(of: line, blob)
       node.peers.distrust(liar)
       let evidence = evidence(of: line, job: index, against: liar)
-      node.healing.withLock {
-        $0.liars[liar, default: 0] += 1
-        if $0.evidence[liar] == nil { $0.evidence[liar] = evidence }
-      }
+      node.healing.withLock { $0.sawLie(of: liar, evidence: evidence) }
       node.logger.error(
         "a node gave wrong symbols for repair",
         metadata: [

@@ -27,18 +27,11 @@ extension StorageNode {
     }
   }
 
-  private var liars: [LiarReport] {
-    healing.withLock { state in
-      state.liars.sorted { $0.key < $1.key }.map { liar, count in
-        LiarReport(node: liar, count: count, evidence: state.evidence[liar])
-      }
-    }
-  }
-
   private func detail() async -> NodeHealthDetail {
     var detail = NodeHealthDetail(
       sliverCount: 0, storedByteCount: 0, freeByteCount: 0, totalByteCount: 0, rottenCount: 0,
-      driveProblems: drives.problems, liars: liars)
+      driveProblems: drives.problems,
+      liars: healing.withLock { $0.liars.values.sorted { $0.node < $1.node } })
     for (position, store) in drives.readable {
       let statistics: SliverStoreStatistics
       do throws(SliverStoreError) {

@@ -135,7 +135,6 @@ extension StorageNode {
       status.restoredSliverCount = state.restoredSliverCount
       status.requestCount = state.requestCount
       status.liars = state.liars
-      status.evidence = state.evidence
       status.isPaused = state.isPaused
       status.byteRateMax = state.budget.byteRate
       status.share = Double(state.budget.share) / Double(RepairPace.shareMax)

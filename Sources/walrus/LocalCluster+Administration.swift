@@ -223,11 +223,7 @@ extension LocalCluster: ClusterAdministration {
     report.totalByteCount = detail.totalByteCount
     report.rottenCount = detail.rottenCount
     report.problems = detail.driveProblems
-    report.liars = detail.liars.map {
-      NodeReport.Liar(
-        node: memberName($0.node), count: $0.count,
-        evidence: $0.evidence.map { Base64.encode($0.bcsBytes) })
-    }
+    report.liars = detail.liars.map { Liar($0, name: memberName($0.node)) }
     if health.nodeStatus != "Active" {
       report.state = .failing
       report.problems.append(

@@ -147,10 +147,8 @@ extension LocalCluster {
     report.restoredByteCount = status.restoredByteCount
     report.restoredSliverCount = status.restoredSliverCount
     report.requestCount = status.requestCount
-    report.liars = status.liars.map { liar, count in
-      .init(node: memberName(liar), count: count)
-    }
-    .sorted { $0.node < $1.node }
+    report.liars = status.liars.values.map { Liar($0, name: memberName($0.node)) }
+      .sorted { $0.node < $1.node }
     report.isPaused = status.isPaused
     report.byteRateMax = status.byteRateMax
     report.share = status.share

@@ -70,7 +70,9 @@ final class FakeAdministration: ClusterAdministration {
     node.reasons = ["rotten": 6]
     node.shards = [.init(shard: 4, missingSliverCount: 6)]
     node.shortfalls = [.init(lostShardCount: 1, blobCount: 2, delaySeconds: 600)]
-    node.liars = [.init(node: "node-2", count: 3)]
+    node.liars = [
+      Liar(LiarReport(node: NodeID(2), count: 3, evidence: nil), name: "node-2")
+    ]
     node.byteRateMax = 1000
     return ClusterRepair(nodes: [node])
   }
