@@ -42,19 +42,13 @@ extension RegionFetch {
   /// each and not one for each of the k2 columns that cross it, and for rows of nodes that are worse
   /// placed: decoding costs less than a border. Nil where that is not possible.
   func planWithSpares(_ uncovered: WantedCells, from sources: SliverSources) -> ReadPlan? {
-    guard spares.areUsable else { return nil }
+    guard spares.areUsable, uncovered.rows.values.allSatisfy({ $0 == wholeRow }) else { return nil }
     let held = held(includingSlow: true)
     // Of rows that parts have come of, the rest is asked for.
-    let begun = uncovered.sortedRows.filter { row in
-      held[.row(row)] != nil || lines[.row(row)]?.own.isEmpty == false
-    }
+    guard !uncovered.rows.keys.contains(where: { isBegun(.row($0), held) }) else { return nil }
     let rest = rowsToKeep(uncovered, from: sources)
-    let replacedCount = uncovered.rows.count - rest.count
-    guard begun.isEmpty, replacedCount > 0,
-      uncovered.rows.values.allSatisfy({ $0 == wholeRow })
-    else { return nil }
     let shortage = spareShortage(includingSlow: true) - rest.count
-    guard shortage > 0, shortage <= replacedCount,
+    guard shortage > 0, shortage <= uncovered.rows.count - rest.count,
       let steps = spareSteps(shortage, from: sources, nearFirst: true)
     else { return nil }
     return ReadPlan(
@@ -91,12 +85,16 @@ extension RegionFetch {
     let held = held(includingSlow: true)
     let keyed = uncovered.sortedRows.map { row in
       let line = MatrixLine.row(row)
-      let isBegun = held[line] != nil || lines[line]?.own.isEmpty == false
-      return (isBegun ? 0 : sources.isUsable(line) ? 1 : 2, row)
+      return (isBegun(line, held) ? 0 : sources.isUsable(line) ? 1 : 2, row)
     }
     var rest = uncovered
     for (_, row) in keyed.sorted(by: <).dropFirst(shortage) { rest.remove(row: row) }
     return rest
+  }
+
+  /// Whether parts of a line have come, or symbols for it.
+  private func isBegun(_ line: MatrixLine, _ held: [MatrixLine: Set<Int>]) -> Bool {
+    held[line] != nil || lines[line]?.own.isEmpty == false
   }
 
   /// Nothing is under way: neither requests, nor verification, nor decoding.
