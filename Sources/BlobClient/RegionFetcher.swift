@@ -118,8 +118,8 @@ struct RegionFetcher: Sendable {
     switch result {
     case .success(.readBatch(let outcomes)) where outcomes.count == ids.count:
       let missingCount = outcomes.count { $0 == .missing }
-      services.peers.gave(
-        batch.node, presentCount: outcomes.count - missingCount, missingCount: missingCount)
+      services.peers.noteHoldings(
+        of: batch.node, presentCount: outcomes.count - missingCount, missingCount: missingCount)
       return zip(ids, outcomes).flatMap { fetch.received($0, $1) }
     case .success(.failure(let failure)):
       fetch.notes.add(failure, from: batch.node)

@@ -172,9 +172,9 @@ package struct PeerStatistics: Sendable {
     Self.suspect(&peers[node, default: Peer()], at: now)
   }
 
-  /// Of slivers that it should have, the node had some and lacked others.
-  package mutating func gave(
-    _ node: NodeID, presentCount: Int, missingCount: Int, at now: Instant
+  /// Of slivers that it should have and was asked for, the node had some and lacked others.
+  package mutating func noteHoldings(
+    of node: NodeID, presentCount: Int, missingCount: Int, at now: Instant
   ) {
     var peer = peers[node] ?? Peer()
     // The share hardly changes after so many.

@@ -81,11 +81,12 @@ package final class PeerTable: Sendable {
     state.withLock { $0.statistics.distrust(node, at: now) }
   }
 
-  /// Of slivers that it should have, the node had some and lacked others.
-  package func gave(_ node: NodeID, presentCount: Int, missingCount: Int) {
+  /// Of slivers that it should have and was asked for, the node had some and lacked others.
+  package func noteHoldings(of node: NodeID, presentCount: Int, missingCount: Int) {
     let now = clock.now
     state.withLock {
-      $0.statistics.gave(node, presentCount: presentCount, missingCount: missingCount, at: now)
+      $0.statistics.noteHoldings(
+        of: node, presentCount: presentCount, missingCount: missingCount, at: now)
     }
   }
 

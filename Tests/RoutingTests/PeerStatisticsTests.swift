@@ -64,10 +64,10 @@ extension PeerStatistics.Request {
 
   @Test func `a node that lacks what it is asked for is asked after the others for a while`() {
     var peers = PeerStatistics()
-    peers.gave(node, presentCount: 40, missingCount: 0, at: Self.start)
-    peers.gave(node, presentCount: 0, missingCount: 1, at: Self.start)
+    peers.noteHoldings(of: node, presentCount: 40, missingCount: 0, at: Self.start)
+    peers.noteHoldings(of: node, presentCount: 0, missingCount: 1, at: Self.start)
     #expect(!isLacking(peers, after: 0))
-    peers.gave(node, presentCount: 0, missingCount: 3, at: Self.start)
+    peers.noteHoldings(of: node, presentCount: 0, missingCount: 3, at: Self.start)
     #expect(isLacking(peers, after: 0))
     #expect(!isLacking(peers, after: 1))
   }
@@ -78,15 +78,18 @@ extension PeerStatistics.Request {
     for _ in 0..<8 {
       // Several readers ask at once.
       for _ in 0..<5 {
-        peers.gave(node, presentCount: 0, missingCount: 1, at: Self.start + .seconds(second))
+        peers.noteHoldings(
+          of: node, presentCount: 0, missingCount: 1, at: Self.start + .seconds(second))
       }
       let begin = second
       while isLacking(peers, after: second) { second += 1 }
       lengths.append(second - begin)
     }
     #expect(lengths == [1, 2, 4, 8, 16, 32, 60, 60])
-    peers.gave(node, presentCount: 30, missingCount: 0, at: Self.start + .seconds(second))
-    peers.gave(node, presentCount: 0, missingCount: 4, at: Self.start + .seconds(second))
+    peers.noteHoldings(
+      of: node, presentCount: 30, missingCount: 0, at: Self.start + .seconds(second))
+    peers.noteHoldings(
+      of: node, presentCount: 0, missingCount: 4, at: Self.start + .seconds(second))
     #expect(isLacking(peers, after: second) && !isLacking(peers, after: second + 1))
   }
 
@@ -94,8 +97,8 @@ extension PeerStatistics.Request {
   @Test func `a node that lacks one sliver of ten is asked like any other`() {
     var peers = PeerStatistics()
     for _ in 0..<1000 {
-      peers.gave(node, presentCount: 9, missingCount: 0, at: Self.start)
-      peers.gave(node, presentCount: 0, missingCount: 1, at: Self.start)
+      peers.noteHoldings(of: node, presentCount: 9, missingCount: 0, at: Self.start)
+      peers.noteHoldings(of: node, presentCount: 0, missingCount: 1, at: Self.start)
       #expect(!isLacking(peers, after: 0))
     }
   }
