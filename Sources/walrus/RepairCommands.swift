@@ -16,17 +16,6 @@ struct RepairCommand: AsyncParsableCommand {
     ], defaultSubcommand: RepairStatusCommand.self)
 }
 
-struct NodeOption: ParsableArguments {
-  @Option(help: ArgumentHelp("Only this node; without it all that run.", valueName: "name"))
-  var node: String?
-
-  /// To be put behind a path that has no query yet, or one.
-  func query(after path: String) -> String {
-    guard let node else { return path }
-    return path + (path.contains("?") ? "&" : "?") + "node=\(urlEscaped(node))"
-  }
-}
-
 struct RepairStatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Show what is missing, what waits and why, and what moved.",
@@ -51,7 +40,7 @@ struct RepairStatusCommand: AsyncParsableCommand {
       report = RepairReport(try await calls.json(ClusterRepair.self, .GET, "/admin/repair"))
       report.measure(since: before, elapsed: ContinuousClock.now - start)
     }
-    try show(report, output)
+    try report.show(output)
   }
 }
 
@@ -60,45 +49,31 @@ struct RepairRun: AsyncParsableCommand {
     commandName: "run", abstract: "Rebuild everything that is missing now, without its delay.")
 
   @Flag(help: "Return when nothing is missing any more on the nodes that run.") var wait = false
-  @OptionGroup var target: NodeOption
-  @OptionGroup var data: DataOption
-  @OptionGroup var output: JSONOption
+  @OptionGroup var upkeep: UpkeepSwitch<ClusterRepair>
 
   func run() async throws {
-    let calls = try GatewayCalls(data)
-    let path = target.query(after: "/admin/repair/run")
-    var state = try await calls.json(ClusterRepair.self, .POST, path)
-    if wait { state = try await RepairWait(calls: calls, node: target.node).run(from: state) }
-    try show(RepairReport(state), output)
+    try await upkeep.post("/admin/repair/run") { calls, state in
+      guard wait else { return state }
+      return try await RepairWait(calls: calls, node: upkeep.target.node).run(from: state)
+    }
   }
 }
 
 struct RepairPause: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "pause", abstract: "Rebuild nothing until it is resumed or the node restarts.")
-  @OptionGroup var target: NodeOption
-  @OptionGroup var data: DataOption
-  @OptionGroup var output: JSONOption
+    commandName: "pause", abstract: "Rebuild nothing until it is resumed.",
+    discussion: "Holds also over a restart.")
+  @OptionGroup var upkeep: UpkeepSwitch<ClusterRepair>
 
-  func run() async throws {
-    let path = target.query(after: "/admin/repair/pause")
-    try show(
-      RepairReport(try await GatewayCalls(data).json(ClusterRepair.self, .POST, path)), output)
-  }
+  func run() async throws { try await upkeep.post("/admin/repair/pause") }
 }
 
 struct RepairResume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resume", abstract: "Go on after a pause.")
-  @OptionGroup var target: NodeOption
-  @OptionGroup var data: DataOption
-  @OptionGroup var output: JSONOption
+  @OptionGroup var upkeep: UpkeepSwitch<ClusterRepair>
 
-  func run() async throws {
-    let path = target.query(after: "/admin/repair/resume")
-    try show(
-      RepairReport(try await GatewayCalls(data).json(ClusterRepair.self, .POST, path)), output)
-  }
+  func run() async throws { try await upkeep.post("/admin/repair/resume") }
 }
 
 struct RepairRate: AsyncParsableCommand {
@@ -122,9 +97,7 @@ struct RepairRate: AsyncParsableCommand {
     discussion: "Holds until it is set again, also over a restart.")
 
   @Argument(help: "Bytes a second, such as 20MiB, or `off` for no limit.") var limit: Limit
-  @OptionGroup var target: NodeOption
-  @OptionGroup var data: DataOption
-  @OptionGroup var output: JSONOption
+  @OptionGroup var upkeep: UpkeepSwitch<ClusterRepair>
 
   func run() async throws {
     let bytes =
@@ -132,17 +105,18 @@ struct RepairRate: AsyncParsableCommand {
       case .off: "off"
       case .bytes(let count): "\(count)"
       }
-    let path = target.query(after: "/admin/repair/rate?bytes=\(bytes)")
-    try show(
-      RepairReport(try await GatewayCalls(data).json(ClusterRepair.self, .POST, path)), output)
+    try await upkeep.post("/admin/repair/rate?bytes=\(bytes)")
   }
 }
 
-private func show(_ report: RepairReport, _ output: JSONOption) throws {
-  if output.json {
-    try Output.json(report)
-    return
+extension ClusterRepair: UpkeepState {
+  func show(_ output: JSONOption) throws { try RepairReport(self).show(output) }
+}
+
+extension RepairReport {
+  fileprivate func show(_ output: JSONOption) throws {
+    if output.json { return try Output.json(self) }
+    Output.table(rows)
+    for line in lines { Output.line(line) }
   }
-  Output.table(report.rows)
-  for line in report.lines { Output.line(line) }
 }
