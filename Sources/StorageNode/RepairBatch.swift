@@ -319,7 +319,18 @@ package struct RepairBatch {
       }
     }
     guard !isComplete else { return }
-    guard let missing = try? await node.missing.missing(of: job.blob) else { return }
+    let missing: MissingBlob?
+    do throws(IndexError) {
+      missing = try await node.missing.missing(of: job.blob)
+    } catch {
+      // Nor could the failure be noted: the blob is due again at once, after a pause.
+      node.logger.error(
+        "what is missing cannot be read",
+        metadata: ["node": "\(node.id)", "blob": "\(job.blob)", "error": "\(error.message)"])
+      return
+    }
+    // It has ended, or what was missing is here by another way.
+    guard let missing else { return }
     let problem =
       job.isBadlyEncoded
       ? Self.badlyEncoded
