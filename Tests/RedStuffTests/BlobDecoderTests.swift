@@ -3,6 +3,7 @@
 // Slivers to blobs: what the consistency checks find and miss, against the reference
 // implementation; losses of all kinds; and what is refused.
 
+import RunSeed
 import Testing
 
 @testable import RedStuff
@@ -101,7 +102,7 @@ import Testing
   ])
   func `any k slivers in any order give the blob back`(n: Int, byteCount: Int) throws {
     let seed = UInt64(n * 31 + byteCount)
-    var dice = SplitMix(seed: seed)
+    var dice = Dice(seed: seed)
     let blob = generatedBytes(seed: seed, count: byteCount)
     let encoded = try encoded(n, byteCount, seed: seed)
     for axis in SliverAxis.allCases {

@@ -2,6 +2,7 @@
 //
 // Blob IDs of blobs that are read strip by strip.
 
+import RunSeed
 import Synchronization
 import Testing
 
@@ -27,7 +28,7 @@ import Testing
   @Test(arguments: [4, 7, 10, 16, 31])
   func `strips of any width name the blob that the encoder names`(n: Int) throws {
     let parameters = try EncodingParameters(shardCount: n)
-    var dice = SplitMix(seed: UInt64(n))
+    var dice = Dice(seed: UInt64(n))
     for symbolByteCount in [2, 126, 128, 130, 256, 258, 384, 650, 1024] {
       let whole = parameters.sourceSymbolCount * symbolByteCount
       for byteCount in [whole, whole - 1, whole - dice.below(whole / 2), whole / 2 + 1] {

@@ -4,6 +4,7 @@
 // decoder, and whatever still decodes goes through the checks that take it. The seed is printed
 // when an expectation fails; a trap kills the test run.
 
+import RunSeed
 import Testing
 
 @testable import RedStuff
@@ -20,7 +21,7 @@ import Testing
       generatedBytes(seed: 31, count: 200), parameters: EncodingParameters(shardCount: 7))
   }
 
-  private func damaged(_ good: [UInt8], _ dice: inout SplitMix) -> [UInt8] {
+  private func damaged(_ good: [UInt8], _ dice: inout Dice) -> [UInt8] {
     var bytes = good
     switch dice.below(5) {
     case 0:
@@ -46,7 +47,7 @@ import Testing
   private func fuzz<Value: BCSCodable>(
     _ good: Value, then use: (Value) -> Void = { _ in }
   ) {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     let bytes = good.bcsBytes
     var refusedCount = 0
     for round in 0..<Self.roundCount {
@@ -160,7 +161,7 @@ import Testing
   @Test func `maps and strings`() {
     var writer = BCSWriter()
     writer.write(["a": "1", "bb": "ü", "c": ""])
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     for round in 0..<Self.roundCount {
       let input = damaged(writer.bytes, &dice)
       var reader = BCSReader(input)
@@ -172,7 +173,7 @@ import Testing
   }
 
   @Test func `text forms`() {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     for round in 0..<Self.roundCount {
       let utf8 = damaged(Array(blob.blobID.text.utf8), &dice)
       let text = String(decoding: utf8, as: UTF8.self)

@@ -2,6 +2,7 @@
 //
 // What is done for many slivers, symbols or paths at once equals what is done for each alone.
 
+import RunSeed
 import Testing
 
 @testable import RedStuff
@@ -17,7 +18,7 @@ import Testing
   func `slivers rebuilt together equal those of the encoder`(n: Int, byteCount: Int) throws {
     let seed = UInt64(n + byteCount)
     print("seed \(seed)")
-    var dice = SplitMix(seed: seed)
+    var dice = Dice(seed: seed)
     let blob = try encoded(n, byteCount)
     for axis in SliverAxis.allCases {
       let k = blob.parameters.symbolCount(inSliverOf: axis)

@@ -12,7 +12,7 @@ import Testing
 @Suite struct PropertyTests {
   /// Lengths around the ends of the blob's rows and of the symbol sizes 2, 4, 62, 64 and 66, and
   /// some between.
-  static func lengths(_ parameters: EncodingParameters, using dice: inout SplitMix) -> [Int] {
+  static func lengths(_ parameters: EncodingParameters, using dice: inout Dice) -> [Int] {
     let cells = parameters.sourceSymbolCount
     let row = parameters.secondarySourceCount
     let borders = [2, 2 * row, 2 * cells, 4 * cells, 62 * cells, 64 * cells, 66 * cells]
@@ -30,7 +30,7 @@ import Testing
     n: Int
   ) throws {
     let run = RunSeed.current
-    var dice = SplitMix(seed: run.seed(case: n))
+    var dice = Dice(seed: run.seed(case: n))
     let parameters = try EncodingParameters(shardCount: n)
     for length in Self.lengths(parameters, using: &dice) {
       let bytes = generatedBytes(seed: dice.next(), count: length)
@@ -61,7 +61,7 @@ import Testing
     let run = RunSeed.current
     var choiceCount = 0
     for n in 4...10 {
-      var dice = SplitMix(seed: run.seed(case: n))
+      var dice = Dice(seed: run.seed(case: n))
       let parameters = try EncodingParameters(shardCount: n)
       let bytes = generatedBytes(
         seed: dice.next(), count: dice.below(6 * parameters.sourceSymbolCount))
@@ -85,7 +85,7 @@ import Testing
     n: Int
   ) throws {
     let run = RunSeed.current
-    var dice = SplitMix(seed: run.seed(case: n))
+    var dice = Dice(seed: run.seed(case: n))
     let parameters = try EncodingParameters(shardCount: n)
     let bytes = generatedBytes(
       seed: dice.next(), count: dice.below(80 * parameters.sourceSymbolCount))
@@ -122,7 +122,7 @@ import Testing
 
   @Test func `slivers with any bit changed are found out`() throws {
     let run = RunSeed.current
-    var dice = SplitMix(seed: run.seed())
+    var dice = Dice(seed: run.seed())
     for n in [4, 7, 10, 31] {
       let parameters = try EncodingParameters(shardCount: n)
       let blob = try BlobEncoder.encodeSerially(

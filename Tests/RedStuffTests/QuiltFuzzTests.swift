@@ -3,6 +3,7 @@
 // A quilt may come from anyone: damaged indexes, patches and IDs are refused or read, and never trap.
 // What is read has one form only. The seed is printed when an expectation fails.
 
+import RunSeed
 import Testing
 
 @testable import RedStuff
@@ -27,7 +28,7 @@ import Testing
     built = try BuiltQuilt(patches, parameters: parameters)
   }
 
-  private func damaged(_ good: [UInt8], _ dice: inout SplitMix) -> [UInt8] {
+  private func damaged(_ good: [UInt8], _ dice: inout Dice) -> [UInt8] {
     var bytes = good
     switch dice.below(4) {
     case 0: return Array(good.prefix(dice.below(good.count + 1)))
@@ -40,7 +41,7 @@ import Testing
   }
 
   @Test func `index streams`() {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     let good = built.index.streamBytes
     var refusedCount = 0
     for round in 0..<Self.roundCount {
@@ -60,7 +61,7 @@ import Testing
   }
 
   @Test func `patch streams`() {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     var refusedCount = 0
     for round in 0..<Self.roundCount {
       let patch = patches[dice.below(patches.count)]
@@ -82,7 +83,7 @@ import Testing
   }
 
   @Test func `whole quilts`() {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     var readCount = 0
     for _ in 0..<Self.roundCount {
       var blob = built.blob
@@ -94,7 +95,7 @@ import Testing
   }
 
   @Test func `quilt metadata`() throws {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     let encoded = try BlobEncoder.encodeSerially(built.blob, parameters: parameters)
     let good = QuiltMetadata(
       quilt: encoded.blobID, metadata: encoded.metadata.metadata, index: built.index
@@ -113,7 +114,7 @@ import Testing
   }
 
   @Test func `patch IDs`() {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     let good = QuiltPatchID(quilt: BlobID(Digest(hashing: [3])), columns: 1..<4)
     var refusedCount = 0
     for round in 0..<Self.roundCount {
@@ -132,7 +133,7 @@ import Testing
   }
 
   @Test func `any patches come back from the quilt they make`() throws {
-    var dice = SplitMix(seed: Self.seed)
+    var dice = Dice(seed: Self.seed)
     for round in 0..<60 {
       let parameters = try EncodingParameters(shardCount: 4 + dice.below(40))
       let count = dice.below(parameters.secondarySourceCount)

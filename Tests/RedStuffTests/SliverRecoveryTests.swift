@@ -2,6 +2,7 @@
 //
 // Rebuilding slivers from symbols: any k do, and every way to cheat is refused.
 
+import RunSeed
 import Testing
 
 @testable import RedStuff
@@ -28,7 +29,7 @@ import Testing
 
   @Test func `any k symbols give any sliver back`() throws {
     let seed: UInt64 = 77
-    var dice = SplitMix(seed: seed)
+    var dice = Dice(seed: seed)
     for axis in SliverAxis.allCases {
       let k = blob.parameters.symbolCount(inSliverOf: axis)
       for target in UInt16(0)..<10 {

@@ -1,9 +1,9 @@
 // TestSupport.swift
 //
-// Vectors made by the reference implementation, the byte generator that they use, and the seeded
-// dice of the property and fuzz tests.
+// Vectors made by the reference implementation, and the bytes that they use.
 
 import Foundation
+import RunSeed
 import Testing
 
 @testable import RedStuff
@@ -15,26 +15,9 @@ func vectors<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Va
   return try JSONDecoder().decode(type, from: Data(contentsOf: url))
 }
 
-/// SplitMix64: the generator of all test data, and the dice of the properties.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-}
-
 /// The first `count` bytes of the generator.
 func generatedBytes(seed: UInt64, count: Int) -> [UInt8] {
-  var generator = SplitMix(seed: seed)
+  var generator = Dice(seed: seed)
   var bytes: [UInt8] = []
   bytes.reserveCapacity(count + 8)
   while bytes.count < count {

@@ -4,6 +4,7 @@
 // large transform (all points) are the ends of the range, and a plan may choose any size.
 
 import CKernels
+import RunSeed
 import Testing
 
 @testable import ReedSolomon
@@ -47,7 +48,7 @@ import Testing
   func `random targets come from random symbols, by every coset size`(k: Int, m: Int) throws {
     let seed = UInt64(k * 100_000 + m + 1)
     print("seed \(seed)")
-    var generator = SplitMix64(seed: seed)
+    var generator = Dice(seed: seed)
     let code = try ReedSolomonCode(sourceCount: k, repairCount: m)
     for size in [2, 62, 64, 66, 2 * Int.random(in: 1...100, using: &generator)] {
       let source = testBytes(seed: seed, count: k * size)

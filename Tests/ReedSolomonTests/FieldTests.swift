@@ -2,6 +2,7 @@
 //
 // The field of RS2 against the reference's tables, and the identities that the transforms rely on.
 
+import RunSeed
 import Testing
 
 @testable import ReedSolomon
@@ -69,7 +70,7 @@ import Testing
   func `the erasure locator is the sum of logs of differences`(k: Int, m: Int) throws {
     let code = try ReedSolomonCode(sourceCount: k, repairCount: m)
     let points = CodePoints(code)
-    var generator = SplitMix64(seed: UInt64(1000 * k + m))
+    var generator = Dice(seed: UInt64(1000 * k + m))
     var isPresent = [Bool](repeating: false, count: k + m)
     for index in (0..<k + m).shuffled(using: &generator).prefix(k) { isPresent[index] = true }
     let locator = ErasureLocator(points: points, isPresent: isPresent)

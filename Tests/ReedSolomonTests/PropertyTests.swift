@@ -17,7 +17,7 @@ import Testing
 
   /// A code of the wanted rate with up to 40 symbols on either side.
   private func shape(
-    isHigh: Bool, using dice: inout SplitMix64
+    isHigh: Bool, using dice: inout Dice
   ) -> (k: Int, m: Int) {
     while true {
       let (k, m) = (Int.random(in: 1...40, using: &dice), Int.random(in: 1...40, using: &dice))
@@ -34,7 +34,7 @@ import Testing
     let run = RunSeed.current
     for length in Self.lengths {
       let seed = run.seed(case: isHigh ? length : -length)
-      var dice = SplitMix64(seed: seed)
+      var dice = Dice(seed: seed)
       let (k, m) = shape(isHigh: isHigh, using: &dice)
       let codewords = Int.random(in: 1...9, using: &dice)
       let label = "\(run): RS(\(k), \(m)), \(codewords) codewords of \(length) bytes"
@@ -63,7 +63,7 @@ import Testing
   @Test func `a part of the repair symbols is the part of all, at every level`() throws {
     let run = RunSeed.current
     for round in 0..<60 {
-      var dice = SplitMix64(seed: run.seed(case: round))
+      var dice = Dice(seed: run.seed(case: round))
       let (k, m) = shape(isHigh: round % 2 == 0, using: &dice)
       let length = 2 * Int.random(in: 1...70, using: &dice)
       let source = testBytes(seed: dice.next(), count: k * length)
@@ -86,7 +86,7 @@ import Testing
   @Test func `committees of any size survive any losses`() throws {
     let run = RunSeed.current
     for n in Array(4...40) + [64, 97, 100, 128, 129, 300] {
-      var dice = SplitMix64(seed: run.seed(case: n))
+      var dice = Dice(seed: run.seed(case: n))
       let f = (n - 1) / 3
       for k in [n - 2 * f, n - f] {
         let length = 2 * Int.random(in: 1...40, using: &dice)
@@ -130,7 +130,7 @@ struct SymbolMatrix {
   private(set) var bytes: [UInt8]
 
   init(
-    symbolCount: Int, codewordCount: Int, symbolByteCount: Int, using dice: inout SplitMix64
+    symbolCount: Int, codewordCount: Int, symbolByteCount: Int, using dice: inout Dice
   ) {
     self.symbolCount = symbolCount
     self.codewordCount = codewordCount
@@ -153,7 +153,7 @@ struct SymbolMatrix {
     return start..<start + symbolByteCount
   }
 
-  mutating func fill(_ symbols: Range<Int>, using dice: inout SplitMix64) {
+  mutating func fill(_ symbols: Range<Int>, using dice: inout Dice) {
     for symbol in symbols {
       for codeword in 0..<codewordCount {
         bytes.replaceSubrange(

@@ -2,6 +2,7 @@
 //
 // Any k of the n symbols give the source back.
 
+import RunSeed
 import Testing
 
 @testable import ReedSolomon
@@ -34,7 +35,7 @@ import Testing
   func `random k symbols in random order decode`(k: Int, m: Int) throws {
     let seed = UInt64(k * 100_000 + m)
     print("seed \(seed)")
-    var generator = SplitMix64(seed: seed)
+    var generator = Dice(seed: seed)
     let code = try ReedSolomonCode(sourceCount: k, repairCount: m)
     let size = 2 * Int.random(in: 1...40, using: &generator)
     let source = testBytes(seed: seed, count: k * size)
@@ -50,7 +51,7 @@ import Testing
       let code = try ReedSolomonCode(sourceCount: k, repairCount: m)
       let source = testBytes(seed: 9, count: k * 2)
       let symbols = source + (try code.encode(source.span, symbolByteCount: 2))
-      var generator = SplitMix64(seed: UInt64(k))
+      var generator = Dice(seed: UInt64(k))
       let present = Array((0..<k + m).shuffled(using: &generator).prefix(k))
       expectEqual(try decode(code, symbols, present, size: 2), source, "(\(k), \(m))")
     }

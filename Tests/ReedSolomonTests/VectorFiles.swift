@@ -5,6 +5,7 @@
 
 import CKernels
 import Foundation
+import RunSeed
 import Testing
 
 enum VectorFile {
@@ -60,7 +61,7 @@ struct CodeVector: Decodable, Sendable, CustomTestStringConvertible {
 
 /// SplitMix64 from the seed, as little-endian bytes.
 func testBytes(seed: UInt64, count: Int) -> [UInt8] {
-  var generator = SplitMix64(seed: seed)
+  var generator = Dice(seed: seed)
   var bytes: [UInt8] = []
   bytes.reserveCapacity(count + 8)
   while bytes.count < count {
@@ -70,20 +71,6 @@ func testBytes(seed: UInt64, count: Int) -> [UInt8] {
     }
   }
   return Array(bytes.prefix(count))
-}
-
-struct SplitMix64: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
 }
 
 func hex(_ bytes: some Sequence<UInt8>) -> String {
