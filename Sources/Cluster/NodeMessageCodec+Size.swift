@@ -14,11 +14,14 @@ extension NodeMessageCodec {
   }
 
   package func wireByteCount(of response: NodeResponse, to request: NodeRequest) -> Int {
-    guard case .readBatch(let outcomes) = response else {
-      return encode(response, to: request).wireByteCount
-    }
     var writer = BCSWriter.counting
-    write(outcomes, to: &writer)
-    return encode(.readBatch([]), to: request).wireByteCount(bodyByteCount: writer.byteCount)
+    switch response {
+    case .readBatch(let outcomes): write(outcomes, to: &writer)
+    case .metadata(let blob, let metadata):
+      writer.write(BlobMetadataWithID(blobID: blob, metadata: metadata))
+    case .sliver(let sliver): sliver.encodeData(to: &writer)
+    default: return encode(response, to: request).wireByteCount
+    }
+    return WireResponse.binary([]).wireByteCount(bodyByteCount: writer.byteCount)
   }
 }

@@ -67,6 +67,10 @@ package struct BCSWriter: Sendable {
   }
 
   package mutating func write(_ digest: Digest) {
+    if isCounting {
+      uncopiedByteCount += Digest.byteCount
+      return
+    }
     for word in [digest.word0, digest.word1, digest.word2, digest.word3] {
       write(word.byteSwapped)
     }
