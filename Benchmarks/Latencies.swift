@@ -43,7 +43,7 @@ private struct FanOut: Sendable {
       shape: BenchmarkShape(shardCount: 10, nodeCount: 10),
       blobByteCount: 64 << 10, rangeByteCount: nil),
     FanOut(
-      name: "fan-out 34", requestCount: 34, readerCount: 1,
+      name: "fan-out 34", requestCount: 34, readerCount: 2,
       shape: BenchmarkShape(shardCount: 100, nodeCount: 100),
       blobByteCount: 64 << 10, rangeByteCount: nil),
   ]

@@ -1,7 +1,8 @@
 // AdministrationAPI+Upkeep.swift
 //
 // GET    /admin/repair
-// POST   /admin/repair/{run|pause|resume}?node=
+// POST   /admin/repair/run?node=
+// POST   /admin/repair/{pause|resume}?node=&shard=    a shard: on the node that keeps it
 // POST   /admin/repair/rate?bytes=&node=         `bytes` a second for each node, or `off`
 // GET    /admin/scrub
 // POST   /admin/scrub/{run|pause|resume}?node=
@@ -21,12 +22,13 @@ extension AdministrationAPI {
     }
     guard ["run", "pause", "resume", "rate"].contains(name) else { throw Gateway.unknownPath }
     try allow([.post], call)
-    let query = try QueryFields(call.query, known: name == "rate" ? ["bytes", "node"] : ["node"])
+    let own = ["rate": ["bytes"], "pause": ["shard"], "resume": ["shard"]][name] ?? []
+    let query = try QueryFields(call.query, known: Set(own + ["node"]))
     let action: RepairAction =
       switch name {
       case "run": .run
-      case "pause": .pause
-      case "resume": .resume
+      case "pause": .pause(shard: try shard(query))
+      case "resume": .resume(shard: try shard(query))
       default: .limit(try byteRate(query))
       }
     return try Answer(
@@ -44,6 +46,10 @@ extension AdministrationAPI {
     let query = try QueryFields(call.query, known: ["node"])
     return try Answer(
       json: try await administration.change(scrub: action, node: query.text("node")))
+  }
+
+  private func shard(_ query: QueryFields) throws(GatewayFailure) -> ShardIndex? {
+    try query.number("shard", as: UInt16.self).map { ShardIndex($0) }
   }
 
   private func byteRate(_ query: QueryFields) throws(GatewayFailure) -> Int? {

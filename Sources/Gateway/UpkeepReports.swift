@@ -3,12 +3,16 @@
 // What the administration API says of repair and scrub, as it goes over the wire. The command that
 // runs the cluster makes them; its subcommands decode them.
 
+package import RedStuff
+
 /// What the operator may change of repair.
 package enum RepairAction: Equatable, Sendable {
   /// Everything missing is due now, whatever its delay; also what was tried in vain.
   case run
-  case pause
-  case resume
+  /// All of a node, or one shard.
+  case pause(shard: ShardIndex?)
+  /// Ends all pauses, or that of one shard.
+  case resume(shard: ShardIndex?)
   /// Bytes a second that each node may receive for it; nil: no limit.
   case limit(Int?)
 }
@@ -82,6 +86,8 @@ package struct NodeRepair: Codable, Equatable, Sendable {
   /// Nodes whose symbols were shown to be wrong.
   package var liars: [Liar] = []
   package var isPaused = false
+  /// Shards of which nothing is repaired.
+  package var pausedShards: [Int] = []
   /// Bytes a second; nil: no limit.
   package var byteRateMax: Int?
   /// How much of what it can repair takes now, 0 ... 1; less than all while others are served.

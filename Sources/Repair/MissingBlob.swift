@@ -52,6 +52,11 @@ package struct MissingBlob: Equatable, Sendable {
 
   /// Pairs of which anything is missing: as many shards of this node lack something.
   package var lostShardCount: Int { Set(slivers.keys.map(\.pair)).count }
+
+  /// Those shards.
+  func shards(of parameters: EncodingParameters) -> Set<ShardIndex> {
+    Set(slivers.keys.map { $0.pair.shard(of: blob, shardCount: parameters.shardCount) })
+  }
 }
 
 extension MissingBlob {

@@ -102,8 +102,10 @@ package actor MissingSet {
   /// - Parameter delay: by the number of shards that lack something, how long after the loss repair
   ///   begins; nil for never. What readers asked for is always due, and what is dated later than now:
   ///   the clock was set back, and nobody knows for how long it has been waiting.
+  /// - Parameter pausedShards: blobs that lack nothing but slivers of these are left out.
   package func due(
-    now: WallTime, limit: Int, delay: @Sendable (_ lostShardCount: Int) -> Duration?
+    now: WallTime, limit: Int, pausedShards: Set<ShardIndex> = [],
+    delay: @Sendable (_ lostShardCount: Int) -> Duration?
   ) async throws(IndexError) -> [MissingBlob] {
     try await unpark(now: now)
     var due: [MissingBlob] = []
@@ -136,7 +138,9 @@ package actor MissingSet {
           ])
           continue
         }
-        due.append(missing)
+        if pausedShards.isEmpty || !missing.shards(of: parameters).isSubset(of: pausedShards) {
+          due.append(missing)
+        }
       }
     }
     return due

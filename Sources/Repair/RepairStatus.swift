@@ -46,6 +46,8 @@ package struct RepairStatus: Equatable, Sendable {
   /// Helpers whose symbols were shown to be wrong.
   package var liars: [NodeID: LiarReport] = [:]
   package var isPaused = false
+  /// Shards of this node of which nothing is repaired.
+  package var pausedShards: Set<ShardIndex> = []
   /// Bytes a second that repair may receive; nil: as many as it can.
   package var byteRateMax: Int?
   /// How much of what it can repair takes now, 0 ... 1; less than all while others are served.

@@ -16,6 +16,7 @@ struct HealingState: Sendable {
   private static let firstBatchBlobCount = 4
 
   var isPaused = false
+  var pausedShards: Set<ShardIndex> = []
   var budget: ByteBudget
   var receivedByteCount = 0
   var restoredByteCount = 0

@@ -127,12 +127,13 @@ package struct RepairBatch {
     var lost: [MatrixLine] = []
     var own: [MatrixLine] = []
     var present: [MissingSliver] = []
+    let pausedShards = node.healing.withLock { $0.pausedShards }
     for (place, isHere) in zip(places, isHere) {
       let line = place.line(shardCount: n)
       if isHere {
         own.append(line)
         present.append(place.key.missing)
-      } else {
+      } else if !pausedShards.contains(place.shard) {
         lost.append(line)
       }
     }

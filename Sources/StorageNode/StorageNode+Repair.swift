@@ -59,8 +59,8 @@ extension StorageNode {
   /// - Returns: false if nothing is due, or nothing may be done.
   private func repairNextBatch() async throws -> Bool {
     let now = clock.now
-    let (isPaused, wait, blobCount, isUrgent) = healing.withLock {
-      ($0.isPaused, $0.budget.wait(at: now), $0.batchBlobCount, $0.isUrgent)
+    let (isPaused, pausedShards, wait, blobCount, isUrgent) = healing.withLock {
+      ($0.isPaused, $0.pausedShards, $0.budget.wait(at: now), $0.batchBlobCount, $0.isUrgent)
     }
     guard !isPaused else { return false }
     if wait > .zero {
@@ -71,7 +71,7 @@ extension StorageNode {
     let due: [MissingBlob]
     do throws(IndexError) {
       due = try await missing.due(
-        now: clock.wallTime, limit: blobCount, delay: delays.delay)
+        now: clock.wallTime, limit: blobCount, pausedShards: pausedShards, delay: delays.delay)
     } catch {
       throw NodeFailure(.unavailable, "what is missing cannot be read: \(error.message)")
     }
@@ -136,6 +136,7 @@ extension StorageNode {
       status.requestCount = state.requestCount
       status.liars = state.liars
       status.isPaused = state.isPaused
+      status.pausedShards = state.pausedShards
       status.byteRateMax = state.budget.byteRate
       status.share = Double(state.budget.share) / Double(RepairPace.shareMax)
       status.inventoryAt = state.inventoryAt

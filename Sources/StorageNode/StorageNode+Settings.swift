@@ -5,6 +5,7 @@
 
 import Cluster
 import Logging
+package import RedStuff
 import Repair
 import Synchronization
 import World
@@ -23,6 +24,7 @@ extension StorageNode {
     }
     healing.withLock {
       $0.isPaused = settings.isRepairPaused
+      $0.pausedShards = settings.pausedShards
       $0.budget.byteRate = byteRate(settings.repairRate)
     }
     scrubProgress.withLock { $0.isPaused = settings.isScrubPaused }
@@ -42,10 +44,29 @@ extension StorageNode {
     try await save { $0.isRepairPaused = true }
   }
 
+  /// Ends all pauses, also those of shards.
   package func resumeRepair() async throws {
-    healing.withLock { $0.isPaused = false }
+    healing.withLock {
+      $0.isPaused = false
+      $0.pausedShards = []
+    }
     wakeRepair()
-    try await save { $0.isRepairPaused = false }
+    try await save {
+      $0.isRepairPaused = false
+      $0.pausedShards = []
+    }
+  }
+
+  /// Slivers of this shard stay missing from now on; reads go on around them.
+  package func pauseRepair(of shard: ShardIndex) async throws {
+    healing.withLock { _ = $0.pausedShards.insert(shard) }
+    try await save { _ = $0.pausedShards.insert(shard) }
+  }
+
+  package func resumeRepair(of shard: ShardIndex) async throws {
+    healing.withLock { _ = $0.pausedShards.remove(shard) }
+    wakeRepair()
+    try await save { _ = $0.pausedShards.remove(shard) }
   }
 
   /// Bytes of symbols that repair may receive in a second; nil for as many as it can.

@@ -44,12 +44,14 @@ extension LocalCluster {
   func change(repair action: RepairAction, node name: String?)
     async throws(GatewayFailure) -> ClusterRepair
   {
-    for node in try runningNodes(name) {
+    for node in try runningNodes(try keeper(of: action, name)) {
       try await changing {
         switch action {
         case .run: await node.runRepairNow()
-        case .pause: try await node.pauseRepair()
-        case .resume: try await node.resumeRepair()
+        case .pause(nil): try await node.pauseRepair()
+        case .resume(nil): try await node.resumeRepair()
+        case .pause(let shard?): try await node.pauseRepair(of: shard)
+        case .resume(let shard?): try await node.resumeRepair(of: shard)
         case .limit(let byteRate): try await node.setRepairRate(byteRate)
         }
       }
@@ -88,6 +90,30 @@ extension LocalCluster {
     } catch {
       throw GatewayFailure(.internalError, "SETTING_NOT_SAVED", "\(error)")
     }
+  }
+
+  /// Of an action on a shard the node that keeps it, else `name`.
+  private func keeper(
+    of action: RepairAction, _ name: String?
+  ) throws(GatewayFailure) -> String? {
+    let shard: ShardIndex
+    switch action {
+    case .pause(let it?), .resume(let it?): shard = it
+    case .run, .pause(nil), .resume(nil), .limit: return name
+    }
+    guard
+      let keeper = description.members.first(where: { $0.shards.contains(Int(shard.value)) })?.name
+    else {
+      throw GatewayFailure(
+        .invalidArgument, "NO_SUCH_SHARD",
+        "there is no shard \(shard.value): they are 0 to \(description.shardCount - 1)")
+    }
+    guard name == nil || name == keeper else {
+      throw GatewayFailure(
+        .invalidArgument, "NOT_THE_NODE_OF_THE_SHARD",
+        "shard \(shard.value) is kept by \(keeper), not by \(name ?? "")")
+    }
+    return keeper
   }
 
   /// The node of this name, or all that run.
@@ -150,6 +176,7 @@ extension LocalCluster {
     report.liars = status.liars.values.map { Liar($0, name: memberName($0.node)) }
       .sorted { $0.node < $1.node }
     report.isPaused = status.isPaused
+    report.pausedShards = status.pausedShards.map { Int($0.value) }.sorted()
     report.byteRateMax = status.byteRateMax
     report.share = status.share
     report.inventoryAt = status.inventoryAt?.milliseconds

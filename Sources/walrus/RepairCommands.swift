@@ -62,18 +62,27 @@ struct RepairRun: AsyncParsableCommand {
 struct RepairPause: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pause", abstract: "Rebuild nothing until it is resumed.",
-    discussion: "Holds also over a restart.")
+    discussion: "Holds also over a restart. Reads go on around what is missing.")
+  @OptionGroup var target: ShardOption
   @OptionGroup var upkeep: UpkeepSwitch<ClusterRepair>
 
-  func run() async throws { try await upkeep.post("/admin/repair/pause") }
+  func run() async throws { try await upkeep.post(target.query(after: "/admin/repair/pause")) }
 }
 
 struct RepairResume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "resume", abstract: "Go on after a pause.")
+    commandName: "resume", abstract: "Go on after a pause.",
+    discussion: "Without --shard all pauses end, those of shards as well.")
+  @OptionGroup var target: ShardOption
   @OptionGroup var upkeep: UpkeepSwitch<ClusterRepair>
 
-  func run() async throws { try await upkeep.post("/admin/repair/resume") }
+  func run() async throws { try await upkeep.post(target.query(after: "/admin/repair/resume")) }
+}
+
+struct ShardOption: ParsableArguments {
+  @Option(help: ArgumentHelp("Only this shard.", valueName: "number")) var shard: UInt16?
+
+  func query(after path: String) -> String { shard.map { "\(path)?shard=\($0)" } ?? path }
 }
 
 struct RepairRate: AsyncParsableCommand {

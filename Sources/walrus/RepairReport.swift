@@ -87,6 +87,12 @@ struct RepairReport: Encodable {
     if node.missingBlobCount > 0, node.isPaused {
       lines.append("all waits: repair is paused; `walrus repair resume` goes on")
     }
+    for shard in node.pausedShards {
+      let count = node.shards.first { $0.shard == shard }?.missingSliverCount ?? 0
+      lines.append(
+        "shard \(shard) is paused, \(counted(count, "sliver")) missing;"
+          + " `walrus repair resume --shard \(shard)` goes on")
+    }
     if node.missingBlobCount > 0, node.share < 1 {
       lines.append(
         "takes \(Int(node.share * 100)) % of its rate, since others wait longer than usual")
@@ -159,6 +165,11 @@ struct RepairWait {
         throw CommandFailure(
           "repair of \(paused.name) is paused; go on with `walrus repair resume`.")
       }
+      if let (node, shard) = stuck.compactMap(Self.pausedShard).first {
+        throw CommandFailure(
+          "all that \(node.name) still lacks is of shards whose repair is paused; go on with"
+            + " `walrus repair resume --shard \(shard)`.")
+      }
       if ContinuousClock.now - movedAt > Self.stallMax {
         throw CommandFailure(
           "nothing was restored for \(humanDuration(Self.stallMax)), and "
@@ -172,6 +183,15 @@ struct RepairWait {
       progress.advance(by: max(0, now - restored))
       restored = now
     }
+  }
+
+  /// One of the paused shards of a node that lacks nothing else.
+  private static func pausedShard(_ node: NodeRepair) -> (NodeRepair, Int)? {
+    let lacking = node.shards.map(\.shard)
+    guard let first = lacking.first, Set(lacking).isSubset(of: node.pausedShards) else {
+      return nil
+    }
+    return (node, first)
   }
 
   private func waited(_ state: ClusterRepair) -> [NodeRepair] {

@@ -101,6 +101,25 @@ import World
     #expect(status.missingSliverCount == 0 && status.restoredSliverCount == 3 * 8)
   }
 
+  @Test func `a shard whose repair is paused stays as it is, the others come back`() async throws {
+    let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
+    _ = try await store(3, byteCount: 28 * 50, in: nodes)
+    try await nodes.wipe(3)
+    let shards = nodes.cluster.committee.members[3].shards.map { ShardIndex(UInt16($0)) }
+    let paused = try await heal(
+      3, in: nodes, delay: .zero, { try await $0.pauseRepair(of: shards[0]) }
+    ) { $0.restoredSliverCount == 6 }
+    #expect(paused.shards == [shards[0]: 6] && paused.pausedShards == [shards[0]])
+    #expect(paused.restoredSliverCount == 6 && paused.failedAttemptCount == 0)
+    // A restart keeps to it.
+    let still = try await heal(3, in: nodes, delay: .zero) { _ in false }
+    #expect(still.shards == [shards[0]: 6] && still.receivedByteCount == 0)
+    let healed = try await heal(
+      3, in: nodes, delay: .zero, { try await $0.resumeRepair(of: shards[0]) }
+    ) { $0.missingSliverCount == 0 }
+    #expect(healed.missingSliverCount == 0 && healed.pausedShards.isEmpty)
+  }
+
   @Test func `nothing moves before the delay, or while repair is paused`() async throws {
     let nodes = try await RealNodes(try await TestCluster(shards: 10, nodes: 5))
     _ = try await store(2, byteCount: 28 * 50, in: nodes)

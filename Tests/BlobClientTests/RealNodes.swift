@@ -52,6 +52,7 @@ struct RealNodes {
         registry: cluster.registry,
         clock: cluster.clock, randomness: cluster.randomness,
         compute: InlineCompute(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      await node.loadSettings()
       cluster.transport.connect(signer.node, to: node)
       nodes.append(node)
     }

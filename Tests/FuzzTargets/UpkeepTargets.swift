@@ -19,9 +19,12 @@ extension FuzzTarget {
     missing.problem = "too few"
     var settings = UpkeepSettings()
     settings.repairRate = .limited(bytesPerSecond: 1 << 20)
+    var withShards = settings
+    withShards.pausedShards = [ShardIndex(0), ShardIndex(300)]
     let position = [UInt8](repeating: 0, count: 40)
     return [
       [0] + missing.encoded, [1] + settings.bcsBytes, [1] + UpkeepSettings().bcsBytes,
+      [1] + withShards.bcsBytes,
       [2] + (try statement(fixture)).bcsBytes, [3] + position,
     ]
   } check: { bytes in

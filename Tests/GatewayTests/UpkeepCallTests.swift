@@ -34,7 +34,7 @@ extension AdministrationTests {
     try await withAdministration { admin in
       for path in [
         "repair/run", "repair/pause?node=node-1", "repair/resume", "repair/rate?bytes=5000",
-        "repair/rate?bytes=off&node=node-1",
+        "repair/rate?bytes=off&node=node-1", "repair/pause?shard=7", "repair/resume?shard=7",
       ] {
         let answer = try await admin.send(.POST, "/admin/" + path)
         #expect(try answer.json(ClusterRepair.self) == FakeAdministration.repair)
@@ -45,8 +45,10 @@ extension AdministrationTests {
       }
       #expect(
         admin.administration.calls.withLock { $0 } == [
-          "run all", "pause node-1", "resume all", "limit(Optional(5000)) all",
-          "limit(nil) node-1", "scrub run all", "scrub pause node-1", "scrub resume all",
+          "run all", "pause(shard: nil) node-1", "resume(shard: nil) all",
+          "limit(Optional(5000)) all", "limit(nil) node-1",
+          "pause(shard: Optional(shard 7)) all", "resume(shard: Optional(shard 7)) all",
+          "scrub run all", "scrub pause node-1", "scrub resume all",
         ])
     }
   }
@@ -56,7 +58,9 @@ extension AdministrationTests {
     ("repair/rate", 400), ("repair/rate?bytes=", 400), ("repair/rate?bytes=0", 400),
     ("repair/rate?bytes=-1", 400), ("repair/rate?bytes=fast", 400),
     ("repair/run?nodes=node-1", 400),
-    ("repair/run?bytes=1", 400), ("repair/stop", 404), ("repair/run/now", 404),
+    ("repair/run?shard=1", 400), ("repair/pause?shard=x", 400), ("repair/pause?shard=-1", 400),
+    ("repair/resume?shard=65536", 400), ("repair/run?bytes=1", 400), ("repair/stop", 404),
+    ("repair/run/now", 404),
     ("repair/run?node=node-9", 404), ("scrub/rate", 404), ("scrub/run?x=1", 400),
     ("scrub/run?node=node-9", 404),
   ])

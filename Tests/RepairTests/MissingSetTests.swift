@@ -69,6 +69,16 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
     #expect(found.map(\.blob) == [blobID(2)])
   }
 
+  @Test func `a blob that lacks nothing but slivers of paused shards is not due`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(10))
+    try await set.mark(slivers(1, 2), of: blobID(2), .driveLost, now: at(10))
+    try await set.demand(blobID(1), now: at(10))
+    let paused = Set((1...2).map { SliverPairIndex(1).shard(of: blobID($0), shardCount: 10) })
+    let found = try await set.due(now: at(20), limit: 9, pausedShards: paused) { _ in .zero }
+    #expect(found.map(\.blob) == [blobID(2)])
+  }
+
   @Test func `a clock that was set back keeps nothing waiting`() async throws {
     let set = set
     try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(1_000_000))

@@ -77,8 +77,20 @@ import Testing
     #expect(told.contains("2 driveLost") && told.contains("2 slivers missing"))
     #expect(told.contains("node-2: 1 blob below target by 1 shard, due"))
 
+    #expect(try await cluster.walrus("repair", "pause", "--shard", "2").status == 0)
+    let waiting = try await cluster.walrus("repair", "run", "--wait")
+    #expect(waiting.status != 0 && waiting.errors.contains("repair resume --shard 2"))
+    #expect(
+      try await cluster.walrus("repair", "status").output.contains(
+        "node-2: shard 2 is paused, 2 slivers missing"))
+    let wrong = try await cluster.walrus("repair", "pause", "--shard", "7")
+    #expect(wrong.status != 0 && wrong.errors.contains("0 to 6"))
+    let foreign = try await cluster.walrus("repair", "pause", "--shard", "2", "--node", "node-1")
+    #expect(foreign.status != 0 && foreign.errors.contains("kept by node-2"))
+
     let paused = try await json(Repair.self, cluster, ["repair", "pause", "--node", "node-2"])
     #expect(paused.nodes.filter(\.isPaused).map(\.name) == ["node-2"])
+    #expect(try await cluster.walrus("repair", "resume", "--shard", "2").status == 0)
     let refused = try await cluster.walrus("repair", "run", "--wait")
     #expect(refused.status != 0 && refused.errors.contains("paused"))
     #expect(try await cluster.walrus("status", id).output.contains("6 of 7 shards"))
