@@ -58,8 +58,8 @@ package enum NodeResponse: Sendable, Equatable {
   case failure(NodeFailure)
 }
 
-/// Whom a batch of symbols is for. What readers ask for in vain is repaired first; nobody waits for what
-/// another node's repair asks for.
+/// Whom a batch of symbols is for. What readers ask for in vain is repaired first. Nobody waits for
+/// what another node's repair asks for, unless it found too few others: then it asks as a reader does.
 package enum ReadPurpose: String, CaseIterable, Hashable, Sendable {
   case read, repair
 }

@@ -129,11 +129,7 @@ package final class SimulatedRun: Sendable {
     await rest(Self.settlingTime)
     // An operator starts a node again whose drives gave trouble.
     for machine in machines {
-      guard let node = machine.process?.node,
-        case .health(let health) = await node.answer(
-          .health(detailed: true), deadline: Instant(nanoseconds: .max)),
-        health.detail?.driveProblems != []
-      else { continue }
+      guard let process = machine.process, await !process.drivesAreWell else { continue }
       await machine.stop()
       await machine.start()
     }

@@ -21,6 +21,9 @@ struct RepairJob: Sendable {
   let metadata: VerifiedBlobMetadata
   var recovery: JointRecovery
   var sources: SliverSources
+  /// What it asks others for in vain is to be repaired there if the last attempt could not do
+  /// without.
+  let purpose: ReadPurpose
   /// What its slivers will take.
   let byteCount: Int
   /// Liars, suspects and rotten own slivers that were noted.
@@ -39,6 +42,7 @@ struct RepairJob: Sendable {
 /// What one helper is asked in one message.
 private struct RepairRequest: Sendable {
   let node: NodeID
+  let purpose: ReadPurpose
   var runs: [(job: Int, run: SymbolRun)] = []
   /// Of the answer, but for its frame.
   var byteCount = 0
@@ -156,6 +160,7 @@ package struct RepairBatch {
       metadata: metadata,
       recovery: JointRecovery(metadata: metadata, lost: Array(part), own: own),
       sources: node.repairSources(of: blob, ranks: ranks),
+      purpose: missing.isUnrecoverable ? .read : .repair,
       byteCount: part.count * lineByteCount)
   }
 
@@ -172,15 +177,15 @@ package struct RepairBatch {
   }
 
   private func add(_ run: SymbolRun, job: Int, to requests: inout [NodeID: [RepairRequest]]) {
-    let metadata = jobs[job].metadata
+    let (metadata, purpose) = (jobs[job].metadata, jobs[job].purpose)
     let helper = keeper(of: run.line, metadata.blobID)
     var queue = requests[helper] ?? []
     let byteCount = byteCount(of: run, metadata)
     let fits = queue.last.map {
-      $0.runs.count < NodeMessageLimits.batchItemCountMax
+      $0.purpose == purpose && $0.runs.count < NodeMessageLimits.batchItemCountMax
         && $0.byteCount + byteCount <= NodeMessageLimits.batchByteCountTarget
     }
-    if fits != true { queue.append(RepairRequest(node: helper)) }
+    if fits != true { queue.append(RepairRequest(node: helper, purpose: purpose)) }
     queue[queue.count - 1].runs.append((job, run))
     queue[queue.count - 1].byteCount += byteCount
     requests[helper] = queue
@@ -218,7 +223,8 @@ package struct RepairBatch {
       count: requests.count, width: Self.requestsInFlightMax
     ) { index in
       await node.peers.send(
-        .readBatch(items[index], for: .repair), for: .repair, to: requests[index].node,
+        .readBatch(items[index], for: requests[index].purpose), for: .repair,
+        to: requests[index].node,
         deadline: node.clock.now + node.configuration.repairRequestDeadline, over: node.transport,
         as: .read(byteCount: requests[index].byteCount))
     }

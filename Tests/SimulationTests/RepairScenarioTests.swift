@@ -203,6 +203,29 @@ import World
     }
   }
 
+  // Nodes that repair only what is asked for know of each other's losses by that alone.
+  @Test func `a repair that finds too few others makes them repair what they lack`() async throws {
+    var plan = ScriptedCluster.Plan()
+    plan.configure = { $0.repairDelay = nil }
+    try await ScriptedCluster.run(plan) { cluster in
+      let blobs = try await cluster.store(sizes: [1800, 1800])
+      for node in 0..<4 { await cluster.machines[node].replaceDrives() }
+      #expect(
+        try await cluster.waits(atMost: .seconds(60)) {
+          try await cluster.status(of: 0).missingSliverCount == 4
+        })
+      let pair = cluster.world.committee.pairs(
+        of: blobs[0].blobID, keptBy: cluster.machines[0].member.id)[0]
+      _ = await cluster.answer(.sliver(blobs[0].blobID, pair, .primary), of: 0)
+      #expect(
+        try await cluster.waits(atMost: .seconds(900)) {
+          await cluster.lackingCount(blobs[0], on: 0) == 0
+        })
+      // Of the other blob, nobody needed anything.
+      for node in 0..<4 { #expect(await cluster.lackingCount(blobs[1], on: node) == 2) }
+    }
+  }
+
   @Test func `what the scrub finds while the registry is away is repaired when it is back`()
     async throws
   {

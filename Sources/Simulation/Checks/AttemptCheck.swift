@@ -33,8 +33,8 @@ struct AttemptCheck: Sendable {
       return [:]
     }
     var counts: [String: Int] = [:]
-    for machine in machines where machine.heals && machine.lies == nil {
-      counts[machine.name] = try? await machine.process?.node.repairStatus().failedAttemptCount
+    for machine in machines where machine.heals {
+      counts[machine.name] = try? await machine.wellProcess?.node.repairStatus().failedAttemptCount
     }
     return counts
   }

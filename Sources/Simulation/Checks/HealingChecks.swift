@@ -42,13 +42,13 @@ extension RestChecks {
       let encoded = workload.encoded(content.bytes)
     else { return }
     for machine in machines {
-      guard let process = await wellProcess(of: machine) else { continue }
+      guard let process = await machine.wellProcess else { continue }
       for pair in world.committee.pairs(of: blob, keptBy: machine.member.id) {
         for axis in SliverAxis.allCases {
           let request = NodeRequest.sliver(blob, pair, axis)
           let index = pair.sliver(axis, shardCount: world.swarm.shardCount)
           let wanted = NodeResponse.sliver(encoded.sliver(axis, index))
-          let answer = await ask(process, request)
+          let answer = await process.answer(request)
           guard answer != wanted else { continue }
           guard machine.heals else {
             demands.append(Demand(machine: machine, blob: blob, request: request, wanted: wanted))
@@ -72,9 +72,9 @@ extension RestChecks {
     for demand in demands {
       // It may have ended meanwhile.
       guard await truth(of: demand.blob)?.isCertified == true,
-        let process = await wellProcess(of: demand.machine)
+        let process = await demand.machine.wellProcess
       else { continue }
-      let answer = await ask(process, demand.request)
+      let answer = await process.answer(demand.request)
       guard answer != demand.wanted else { continue }
       findings.add(
         .healed,
@@ -85,7 +85,7 @@ extension RestChecks {
 
   /// Nothing is left to be repaired but what nobody can, and that is said.
   private func checkMissingSet(of machine: Machine) async {
-    guard machine.heals, let process = await wellProcess(of: machine) else { return }
+    guard machine.heals, let process = await machine.wellProcess else { return }
     let missing = MissingSet(
       index: FencedIndex(machine.missingIndex, life: process.seams.life),
       parameters: world.committee.parameters)
@@ -119,14 +119,5 @@ extension RestChecks {
       .healed,
       "\(machine.name) received \(status.receivedByteCount) bytes for repair that takes "
         + "\(status.neededByteCount): \(status)")
-  }
-
-  /// An honest node that runs, and whose drives are well.
-  private func wellProcess(of machine: Machine) async -> Machine.Process? {
-    guard machine.lies == nil, let process = machine.process,
-      case .health(let health) = await ask(process, .health(detailed: true)),
-      health.detail?.driveProblems == []
-    else { return nil }
-    return process
   }
 }

@@ -136,7 +136,7 @@ struct RestChecks: Sendable {
       for pair in world.committee.pairs(of: blob, keptBy: node) {
         for axis in SliverAxis.allCases {
           let index = pair.sliver(axis, shardCount: world.swarm.shardCount)
-          let answer = await ask(process, .sliver(blob, pair, axis))
+          let answer = await process.answer(.sliver(blob, pair, axis))
           guard answer != .sliver(encoded.sliver(axis, index)) else { continue }
           findings.add(
             .confirmationsHold,
@@ -150,17 +150,14 @@ struct RestChecks: Sendable {
   private func checkLeftovers(_ ended: [BlobID], on machine: Machine) async {
     // A drive that acknowledged a tombstone and never wrote it keeps what it should have ended.
     if machine.isFrail, world.swarm.faults.contains(.lyingDrive) { return }
-    guard let process = machine.process,
-      case .health(let health) = await ask(process, .health(detailed: true)),
-      health.detail?.driveProblems == []
-    else { return }
+    guard let process = machine.process, await process.drivesAreWell else { return }
     for blob in ended {
       var requests: [NodeRequest] = [.metadataStatus(blob)]
       for pair in world.committee.pairs(of: blob, keptBy: machine.member.id) {
         requests += SliverAxis.allCases.map { .sliverStatus(blob, pair, $0) }
       }
       for request in requests {
-        let answer = await ask(process, request)
+        let answer = await process.answer(request)
         guard answer != .storedStatus(.nonexistent) else { continue }
         findings.add(.nothingLeftOver, "\(machine.name) has something of ended \(blob): \(answer)")
         break
@@ -178,10 +175,6 @@ struct RestChecks: Sendable {
           .limitsHold, "drive \(number) of \(machine.name) holds \(used) of \(capacity) bytes")
       }
     }
-  }
-
-  func ask(_ process: Machine.Process, _ request: NodeRequest) async -> NodeResponse {
-    await process.node.answer(request, deadline: process.seams.clock.now + .seconds(60))
   }
 }
 

@@ -26,6 +26,17 @@ final class Machine: Sendable {
     /// Repairs what it lacks without being asked.
     let repairsUnasked: Bool
     let inventoryInterval: Duration
+
+    func answer(_ request: NodeRequest) async -> NodeResponse {
+      await node.answer(request, deadline: seams.clock.now + .seconds(60))
+    }
+
+    var drivesAreWell: Bool {
+      get async {
+        guard case .health(let health) = await answer(.health(detailed: true)) else { return false }
+        return health.detail?.driveProblems == []
+      }
+    }
   }
 
   let position: Int
@@ -70,6 +81,14 @@ final class Machine: Sendable {
   var heals: Bool {
     guard let process else { return false }
     return process.repairsUnasked && (findsByInventory || !losesUnnoticed.withLock { $0 })
+  }
+
+  /// The process of an honest node whose drives are well: what may be expected to repair.
+  var wellProcess: Process? {
+    get async {
+      guard lies == nil, let process, await process.drivesAreWell else { return nil }
+      return process
+    }
   }
 
   /// It takes inventories often enough to notice within a run what nothing else tells.
