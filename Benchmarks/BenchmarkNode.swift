@@ -103,7 +103,7 @@ final class BenchmarkNode: Sendable {
   func repair() {
     running.withLock { running in
       guard let node = running?.node, running?.repairing == nil else { return }
-      running?.repairing = Task { await node.repairSlivers() }
+      running?.repairing = Task(priority: .utility) { await node.repairSlivers() }
     }
   }
 

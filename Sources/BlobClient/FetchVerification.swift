@@ -1,7 +1,7 @@
 // FetchVerification.swift
 //
 // The part of a fetch that costs: decoding lines, hashing them to their roots, following paths.
-// Runs on Compute, a few lines at a time.
+// Runs on Compute, a few lines at a time, unless it is brief.
 
 import RedStuff
 import Routing
@@ -10,6 +10,26 @@ import World
 extension FetchJob {
   /// Lines checked in one go share hash lanes; more would hold a compute thread for long.
   static let batchCount = 16
+
+  /// Hashes of 128 bytes that take about as long as handing work to Compute and back does.
+  private static let briefHashCountMax = 256
+
+  /// Whether it is not worth the hand-over to Compute, nor waiting there behind somebody's large
+  /// encoding.
+  static func areBrief(_ jobs: [FetchJob], _ metadata: VerifiedBlobMetadata) -> Bool {
+    let n = metadata.shardCount
+    let leafHashCount = metadata.symbolByteCount / 128 + 1
+    var hashCount = 0
+    for job in jobs {
+      switch job {
+      case .symbols(let proven):
+        hashCount += proven.paths.count * (leafHashCount + Int.bitWidth - n.leadingZeroBitCount)
+      case .line(let line) where line.isOwn: hashCount += n * (leafHashCount + 1)
+      case .line, .rows: return false
+      }
+    }
+    return hashCount <= briefHashCountMax
+  }
 
   static func run(_ jobs: [FetchJob], metadata: VerifiedBlobMetadata) -> [FetchResult] {
     var results: [FetchResult] = []

@@ -21,7 +21,8 @@ struct RegionFetcher: Sendable {
 
   private enum Event: Sendable {
     case answered(request: Int, Result<NodeResponse, TransportError>)
-    case late(request: Int)
+    /// Time to look what is late.
+    case lateDue
     case verified([FetchResult])
     case rested
     /// Time to look whether the budget allows a hedge now.
@@ -61,6 +62,7 @@ struct RegionFetcher: Sendable {
         }
         hedge(&run, &fetch, in: &group)
         send(&run, in: &group)
+        watch(&run, in: &group)
         fetch.requestCount = run.requestCount
         guard let event = await group.next() else { return .failure(.exhausted) }
         if Task.isCancelled { return .failure(.cancelled) }
@@ -79,22 +81,31 @@ struct RegionFetcher: Sendable {
   /// Requests of one run.
   private struct Run {
     var queue: [FetchBatch] = []
-    var inFlight: [Int: FetchBatch] = [:]
+    var inFlight: [Int: Request] = [:]
     var requestCount = 0
     var retryCount = 0
     /// Waiting before another try of what failed in passing.
     var isResting = false
     /// Waiting for the budget of hedges.
     var awaitsBudget = false
+    /// The next look at what is late.
+    var looksAt: Instant?
+  }
+
+  private struct Request {
+    let batch: FetchBatch
+    let lateAt: Instant
+    var isLate = false
   }
 
   private func handle(_ event: Event, _ run: inout Run, _ fetch: inout RegionFetch) -> [FetchJob] {
     switch event {
     case .answered(let request, let result):
-      guard let batch = run.inFlight.removeValue(forKey: request) else { return [] }
-      return answered(batch, result, &fetch)
-    case .late(let request):
-      if let batch = run.inFlight[request] { fetch.late(batch.flights.map(\.id)) }
+      guard let request = run.inFlight.removeValue(forKey: request) else { return [] }
+      return answered(request.batch, result, &fetch)
+    case .lateDue:
+      run.looksAt = nil
+      for batch in late(&run) { fetch.late(batch.flights.map(\.id)) }
       return []
     case .budgetDue:
       run.awaitsBudget = false
@@ -109,6 +120,18 @@ struct RegionFetcher: Sendable {
     case .dropped:
       return []
     }
+  }
+
+  /// Those that have become late, each once.
+  private func late(_ run: inout Run) -> [FetchBatch] {
+    let now = services.clock.now
+    var late: [FetchBatch] = []
+    for (id, request) in run.inFlight.sorted(by: { $0.key < $1.key })
+    where !request.isLate && request.lateAt <= now {
+      run.inFlight[id]?.isLate = true
+      late.append(request.batch)
+    }
+    return late
   }
 
   private func answered(
@@ -174,7 +197,6 @@ struct RegionFetcher: Sendable {
   private func send(_ batch: FetchBatch, _ run: inout Run, in group: inout TaskGroup<Event>) {
     let id = run.requestCount
     run.requestCount += 1
-    run.inFlight[id] = batch
     let items = batch.flights.map { flight in
       ReadItem(
         blob: metadata.blobID, pair: flight.run.line.pair(shardCount: metadata.shardCount),
@@ -183,7 +205,9 @@ struct RegionFetcher: Sendable {
     }
     let services = services
     let now = services.clock.now
-    let hedge = now + services.hedgeDelay(for: batch.node, byteCount: batch.byteCount)
+    run.inFlight[id] = Request(
+      batch: batch,
+      lateAt: now + services.hedgeDelay(for: batch.node, byteCount: batch.byteCount))
     group.addTask {
       .answered(
         request: id,
@@ -192,7 +216,16 @@ struct RegionFetcher: Sendable {
           deadline: now + services.configuration.requestDeadline, over: services.transport,
           as: batch.request))
     }
-    group.addTask { await services.sleeps(until: hedge) ? .late(request: id) : .dropped }
+  }
+
+  /// One timer for all requests: most are answered before they are late.
+  private func watch(_ run: inout Run, in group: inout TaskGroup<Event>) {
+    guard let next = run.inFlight.values.lazy.filter({ !$0.isLate }).map(\.lateAt).min(),
+      run.looksAt.map({ next < $0 }) ?? true
+    else { return }
+    run.looksAt = next
+    let services = services
+    group.addTask { await services.sleeps(until: next) ? .lateDue : .dropped }
   }
 
   private func verify(_ jobs: [FetchJob], in group: inout TaskGroup<Event>) {
@@ -200,7 +233,10 @@ struct RegionFetcher: Sendable {
       let batch = Array(jobs[start..<min(start + FetchJob.batchCount, jobs.count)])
       let (compute, metadata) = (services.compute, metadata)
       group.addTask {
-        .verified(await compute.run { FetchJob.run(batch, metadata: metadata) })
+        if FetchJob.areBrief(batch, metadata) {
+          return .verified(FetchJob.run(batch, metadata: metadata))
+        }
+        return .verified(await compute.run { FetchJob.run(batch, metadata: metadata) })
       }
     }
   }

@@ -50,25 +50,36 @@ private final class FirstAnswer: Sendable {
 }
 
 package final class InProcessTransport: Transport {
-  private let services = Mutex<[NodeID: any NodeService]>([:])
+  private struct State {
+    var services: [NodeID: any NodeService] = [:]
+    var waiting: [UInt64: (deadline: Instant, node: NodeID, answer: FirstAnswer)] = [:]
+    var lastNumber: UInt64 = 0
+    /// Ends who waits too long; set to the earliest deadline or before it.
+    var timer: (deadline: Instant, task: Task<Void, Never>)?
+  }
+
+  private let state = Mutex(State())
   private let clock: any Clock
 
   package init(clock: any Clock) { self.clock = clock }
 
+  /// Questions without an answer so far.
+  var waitingCount: Int { state.withLock { $0.waiting.count } }
+
   /// From now on messages to `node` reach `service`.
   package func connect(_ node: NodeID, to service: any NodeService) {
-    services.withLock { $0[node] = service }
+    state.withLock { $0.services[node] = service }
   }
 
   /// From now on `node` is unreachable; answers under way are still delivered.
   package func disconnect(_ node: NodeID) {
-    services.withLock { $0[node] = nil }
+    state.withLock { $0.services[node] = nil }
   }
 
   package func send(_ request: NodeRequest, to node: NodeID, deadline: Instant)
     async throws(TransportError) -> NodeResponse
   {
-    guard let service = services.withLock({ $0[node] }) else {
+    guard let service = state.withLock({ $0.services[node] }) else {
       throw .unreachable(node, "it does not run")
     }
     // A call into a drive that hangs cannot be cancelled, so the answer is awaited from outside its
@@ -78,17 +89,58 @@ package final class InProcessTransport: Transport {
     let answering = Task {
       first.give(.success(await service.answer(request, deadline: deadline)))
     }
-    let timing = Task { [clock] in
-      guard (try? await clock.sleep(until: deadline)) != nil else { return }
-      first.give(.failure(.deadlineExceeded(node)))
-    }
+    let number = add(first, node, until: deadline)
     let result = await withTaskCancellationHandler {
       await first.value
     } onCancel: {
       first.give(.failure(.cancelled))
     }
+    remove(number)
     answering.cancel()
-    timing.cancel()
     return try result.get()
+  }
+
+  private func add(_ answer: FirstAnswer, _ node: NodeID, until deadline: Instant) -> UInt64 {
+    state.withLock { state in
+      state.lastNumber += 1
+      state.waiting[state.lastNumber] = (deadline, node, answer)
+      setTimer(&state, deadline)
+      return state.lastNumber
+    }
+  }
+
+  private func remove(_ number: UInt64) {
+    let unused = state.withLock { state -> Task<Void, Never>? in
+      state.waiting[number] = nil
+      guard state.waiting.isEmpty, let timer = state.timer else { return nil }
+      state.timer = nil
+      return timer.task
+    }
+    unused?.cancel()
+  }
+
+  private func setTimer(_ state: inout State, _ deadline: Instant) {
+    if let timer = state.timer {
+      guard deadline < timer.deadline else { return }
+      timer.task.cancel()
+    }
+    let task = Task { [clock, weak self] in
+      guard (try? await clock.sleep(until: deadline)) != nil else { return }
+      self?.endLate(deadline)
+    }
+    state.timer = (deadline, task)
+  }
+
+  private func endLate(_ deadline: Instant) {
+    let late = state.withLock { state -> [(deadline: Instant, node: NodeID, answer: FirstAnswer)] in
+      // A timer that was replaced has nothing to end.
+      guard state.timer?.deadline == deadline else { return [] }
+      state.timer = nil
+      let late = state.waiting.filter { $0.value.deadline <= deadline }
+      for number in late.keys { state.waiting[number] = nil }
+      if let next = state.waiting.values.map(\.deadline).min() { setTimer(&state, next) }
+      return Array(late.values)
+    }
+    for wait in late { wait.answer.give(.failure(.deadlineExceeded(wait.node))) }
   }
 }

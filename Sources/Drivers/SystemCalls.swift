@@ -48,6 +48,18 @@ func openFile(_ name: String, in directory: Int32, flags: Int32) throws(SystemEr
   try FileDescriptor("open") { unsafe openat(directory, name, flags | O_CLOEXEC, 0o600) }
 }
 
+/// How much the calling thread yields to other threads: 0 not at all, 19 most. A thread may raise it
+/// but never lower it again; where it may not even do that, it stays as it is.
+func setNiceness(_ niceness: Int32) {
+  // On Linux this is of the thread, as the manual of nice says under C library differences.
+  #if os(Linux)
+    _ = setpriority(0, 0, niceness)
+  #endif
+}
+
+/// Of the calling thread.
+func currentNiceness() -> Int32 { getpriority(0, 0) }
+
 /// Repeats an interrupted call; throws the system's error if it answers with a negative number.
 func check(_ operation: String, _ call: () -> Int32) throws(SystemError) {
   _ = try answer(of: operation, call)

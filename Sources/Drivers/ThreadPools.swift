@@ -14,8 +14,11 @@ internal import World
 /// of them went away.
 final class BlockingThreads: Sendable {
   private let pool: NIOThreadPool
+  /// Added to what the threads are worth to the scheduler of the system: more yields to others.
+  private let niceness: Int32
 
-  init(count: Int) {
+  init(count: Int, niceness: Int32 = 0) {
+    self.niceness = niceness
     pool = NIOThreadPool(numberOfThreads: max(1, count))
     pool.start()
   }
@@ -29,23 +32,29 @@ final class BlockingThreads: Sendable {
   ) async throws(Failure) -> Value {
     let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
       // A pool that is shutting down runs the rest here and now: nobody may wait for ever.
-      pool.submit { _ in continuation.resume(returning: Result(catching: work)) }
+      pool.submit { [niceness] _ in
+        if niceness > 0 { setNiceness(niceness) }
+        continuation.resume(returning: Result(catching: work))
+      }
     }
     return try result.get()
   }
 }
 
-/// Threads for encoding and hashing.
+/// Threads for encoding and hashing. Whoever answers a request needs a core for microseconds, and these
+/// for milliseconds: they let the others go first.
 package final class ComputeThreads: Compute {
   /// Long against the microseconds of a hand-over, short against what a reader notices.
   private static let turnDuration = Duration.milliseconds(5)
+  /// About a third of a core where others want all of it.
+  package static let niceness: Int32 = 5
 
   package let width: Int
   private let threads: BlockingThreads
 
   package init(width: Int) {
     self.width = max(1, width)
-    threads = BlockingThreads(count: self.width)
+    threads = BlockingThreads(count: self.width, niceness: Self.niceness)
   }
 
   package func run<Value: Sendable, Failure: Error>(

@@ -62,9 +62,11 @@ struct LocalNode: Sendable {
     }
     return LocalNode(
       node: node, running: running,
+      // On threads of their own: what is asked for does not queue behind them.
       upkeep: [
-        Task { await node.compactDrives() }, Task { await node.scrubDrives() },
-        Task { await node.repairSlivers() },
+        Task(priority: .utility) { await node.compactDrives() },
+        Task(priority: .utility) { await node.scrubDrives() },
+        Task(priority: .utility) { await node.repairSlivers() },
       ])
   }
 

@@ -57,6 +57,36 @@ private final class HangingNode: NodeService {
     hanging.gate.continuation.yield()
   }
 
+  @Test func `each waits until its own deadline, whatever the order of the questions`() async throws
+  {
+    let transport = InProcessTransport(clock: clock)
+    let hanging = HangingNode()
+    transport.connect(node, to: hanging)
+    let ends = AsyncStream<Int>.makeStream()
+    let start = clock.now
+    for seconds in [5, 3, 9, 3] {
+      let earlier = transport.waitingCount
+      Task { [self] in
+        do throws(TransportError) {
+          _ = try await transport.send(
+            .health(detailed: false), to: node, deadline: start + .seconds(seconds))
+        } catch {
+          ends.continuation.yield(error == .deadlineExceeded(node) ? seconds : -1)
+        }
+      }
+      while transport.waitingCount == earlier { await Task.yield() }
+    }
+    var iterator = ends.stream.makeAsyncIterator()
+    for (deadline, count) in [(3, 2), (5, 1), (9, 1)] {
+      clock.advance(to: start + .seconds(deadline - 1))
+      #expect(transport.waitingCount >= count)
+      clock.advance(to: start + .seconds(deadline))
+      for _ in 0..<count { #expect(await iterator.next() == deadline) }
+    }
+    #expect(transport.waitingCount == 0)
+    hanging.gate.continuation.finish()
+  }
+
   @Test func `a node that was taken away is out of reach`() async throws {
     let transport = InProcessTransport(clock: clock)
     transport.connect(node, to: HangingNode())

@@ -3,12 +3,12 @@
 // Real files and a real SQLite index: what the simulated ones stand for.
 
 import Cluster
-import Drivers
 import Foundation
 import RedStuff
 import Testing
 import World
 
+@testable import Drivers
 @testable import SliverStore
 
 private let cluster = identifier(7) { ClusterID($0) }
@@ -242,6 +242,14 @@ private func initialised() async throws -> TemporaryDirectory {
       try await compute.run { throw DeadlineExceeded() }
     }
     await compute.runAll(count: 0) { _ in Issue.record("there is no job") }
+  }
+
+  @Test func `computing lets calls into drives go first`() async {
+    let (computing, calling) = (
+      await ComputeThreads(width: 1).run { currentNiceness() },
+      await BlockingThreads(count: 1).run { currentNiceness() }
+    )
+    #expect(computing > calling || calling == 19, "as nice as \(calling)")
   }
 
   @Test func `the system clock moves on and sleeps until its deadline`() async throws {
