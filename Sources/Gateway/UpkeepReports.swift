@@ -72,6 +72,8 @@ package struct NodeRepair: Codable, Equatable, Sendable {
   package var missingBlobCount = 0
   /// Of those blobs: too little of them answered; tried again later.
   package var unrecoverableBlobCount = 0
+  /// Of those blobs: being rebuilt now.
+  package var recoveringBlobCount = 0
   /// Missing slivers by reason: `neverReceived`, `driveLost`, `rotten`, `newlyAssigned`.
   package var reasons: [String: Int] = [:]
   package var shards: [Shard] = []

@@ -25,6 +25,8 @@ package struct RepairStatus: Equatable, Sendable {
   package var missingBlobCount = 0
   /// Of those: too few symbols answered at the last attempt; tried again later.
   package var unrecoverableBlobCount = 0
+  /// And those that are being rebuilt now.
+  package var recoveringBlobCount = 0
   package var slivers: [MissingReason: Int] = [:]
   /// By shard of this node, its missing slivers.
   package var shards: [ShardIndex: Int] = [:]

@@ -24,6 +24,8 @@ struct HealingState: Sendable {
   var failedAttemptCount = 0
   var restoredSliverCount = 0
   var requestCount = 0
+  /// Of the batch under way.
+  var recoveringBlobCount = 0
   private(set) var liars: [NodeID: LiarReport] = [:]
   var inventoryAt: WallTime?
   /// Everything missing is due now.

@@ -81,6 +81,8 @@ extension StorageNode {
     }
     var batch = RepairBatch(node: self)
     do {
+      healing.withLock { $0.recoveringBlobCount = due.count }
+      defer { healing.withLock { $0.recoveringBlobCount = 0 } }
       try await batch.run(due)
     } catch {
       healing.withLock { $0.failedAttemptCount += 1 }
@@ -134,6 +136,7 @@ extension StorageNode {
       status.failedAttemptCount = state.failedAttemptCount
       status.restoredSliverCount = state.restoredSliverCount
       status.requestCount = state.requestCount
+      status.recoveringBlobCount = state.recoveringBlobCount
       status.liars = state.liars
       status.isPaused = state.isPaused
       status.pausedShards = state.pausedShards

@@ -157,6 +157,7 @@ extension LocalCluster {
     report.missingSliverCount = status.missingSliverCount
     report.missingBlobCount = status.missingBlobCount
     report.unrecoverableBlobCount = status.unrecoverableBlobCount
+    report.recoveringBlobCount = status.recoveringBlobCount
     for (reason, count) in status.slivers where count > 0 { report.reasons["\(reason)"] = count }
     report.shards = status.shards.filter { $0.value > 0 }
       .map { .init(shard: Int($0.key.value), missingSliverCount: $0.value) }

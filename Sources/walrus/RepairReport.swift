@@ -84,6 +84,9 @@ struct RepairReport: Encodable {
         "\(counted(shortfall.blobCount, "blob")) below target by"
           + " \(counted(shortfall.lostShardCount, "shard")), \(due)")
     }
+    if node.recoveringBlobCount > 0 {
+      lines.append("\(counted(node.recoveringBlobCount, "blob")) being rebuilt")
+    }
     if node.missingBlobCount > 0, node.isPaused {
       lines.append("all waits: repair is paused; `walrus repair resume` goes on")
     }

@@ -67,6 +67,7 @@ final class FakeAdministration: ClusterAdministration {
     var node = NodeRepair(name: "node-1", id: 1)
     node.missingSliverCount = 6
     node.missingBlobCount = 2
+    node.recoveringBlobCount = 1
     node.reasons = ["rotten": 6]
     node.shards = [.init(shard: 4, missingSliverCount: 6)]
     node.shortfalls = [.init(lostShardCount: 1, blobCount: 2, delaySeconds: 600)]

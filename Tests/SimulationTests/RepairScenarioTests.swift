@@ -284,6 +284,20 @@ import World
     }
   }
 
+  @Test func `blobs that are being rebuilt are counted among the missing ones`() async throws {
+    try await ScriptedCluster.run { cluster in
+      _ = try await cluster.store(sizes: [500, 4000])
+      await cluster.machines[3].replaceDrives()
+      #expect(
+        try await cluster.waits(atMost: .seconds(60), every: .milliseconds(1)) {
+          let status = try await cluster.status(of: 3)
+          return status.recoveringBlobCount == 2 && status.missingBlobCount == 2
+        })
+      #expect(try await cluster.waits(atMost: .seconds(60)) { try await cluster.isHealed(3) })
+      #expect(try await cluster.status(of: 3).recoveringBlobCount == 0)
+    }
+  }
+
   // Where healing counted instead of looking, "finished" meant nothing.
   @Test func `the missing-set may be lost: what is there decides, not what was noted`()
     async throws
