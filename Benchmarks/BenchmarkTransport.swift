@@ -68,7 +68,7 @@ final class BenchmarkTransport: Transport {
     }
     var answer = try await direct.send(request, to: node, deadline: deadline)
     lie?(node, request, &answer)
-    if case .readBatch(let outcomes) = answer {
+    if case .readBatch(let outcomes, _) = answer {
       var bytes = AnswerBytes()
       bytes.answerCount = 1
       for outcome in outcomes {

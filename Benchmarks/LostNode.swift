@@ -84,7 +84,7 @@ extension RepairBenchmark {
         let answer = try await cluster.world.transport.send(
           .readBatch(items), to: helper.member.id,
           deadline: cluster.world.clock.now + .seconds(30))
-        guard case .readBatch(let outcomes) = answer, !outcomes.contains(.missing) else {
+        guard case .readBatch(let outcomes, _) = answer, !outcomes.contains(.missing) else {
           throw BenchmarkFailure(description: "\(helper.member.name) does not have what it should")
         }
       }
@@ -128,7 +128,7 @@ extension RepairBenchmark {
       let told = Mutex<Set<BlobID>>([])
       cluster.world.transport.setLie { node, request, answer in
         guard liars.contains(node), case .readBatch(let items, _) = request,
-          case .readBatch(var outcomes) = answer
+          case .readBatch(var outcomes, _) = answer
         else { return }
         for (position, item) in items.enumerated() {
           if liesOnce, !told.withLock({ $0.insert(item.blob).inserted }) { continue }

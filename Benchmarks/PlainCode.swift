@@ -205,7 +205,7 @@ private struct PlainCluster {
           .readBatch(items, for: .repair), for: .repair, to: NodeID(UInt16(node)),
           deadline: clock.now + .seconds(60), over: transport
         ).get()
-        guard case .readBatch(let outcomes) = answer else { continue }
+        guard case .readBatch(let outcomes, _) = answer else { continue }
         for ((number, chunk), outcome) in zip(part, outcomes) {
           if case .symbols(let bytes, _) = outcome {
             received[number, default: []].append((chunk, bytes))

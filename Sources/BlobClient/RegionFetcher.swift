@@ -139,7 +139,7 @@ struct RegionFetcher: Sendable {
   ) -> [FetchJob] {
     let ids = batch.flights.map(\.id)
     switch result {
-    case .success(.readBatch(let outcomes)) where outcomes.count == ids.count:
+    case .success(.readBatch(let outcomes, _)) where outcomes.count == ids.count:
       let missingCount = outcomes.count { $0 == .missing }
       services.peers.noteHoldings(
         of: batch.node, presentCount: outcomes.count - missingCount, missingCount: missingCount)

@@ -31,8 +31,8 @@ extension NodeMessageCodec {
       return SuccessEnvelope.response(data: healthJSON(health))
     case .storeBatch(let outcomes):
       return .binary(encodedStoreOutcomes(outcomes))
-    case .readBatch(let outcomes):
-      return .binary(encodedReadOutcomes(outcomes))
+    case .readBatch(let outcomes, let load):
+      return .binary(encodedReadOutcomes(outcomes, load: load))
     case .failure(let failure):
       return ErrorEnvelope.response(for: failure, to: request)
     }
@@ -82,7 +82,8 @@ extension NodeMessageCodec {
     case .storeBatch(let entries):
       return .storeBatch(try storeOutcomes(from: wire.body, to: entries))
     case .readBatch(let items, _):
-      return .readBatch(try readOutcomes(from: wire.body, to: items))
+      let (outcomes, load) = try readOutcomes(from: wire.body, to: items)
+      return .readBatch(outcomes, load: load)
     }
   }
 }

@@ -16,7 +16,7 @@ extension NodeMessageCodec {
   package func wireByteCount(of response: NodeResponse, to request: NodeRequest) -> Int {
     var writer = BCSWriter.counting
     switch response {
-    case .readBatch(let outcomes): write(outcomes, to: &writer)
+    case .readBatch(let outcomes, let load): write(outcomes, load: load, to: &writer)
     case .metadata(let blob, let metadata):
       writer.write(BlobMetadataWithID(blobID: blob, metadata: metadata))
     case .sliver(let sliver): sliver.encodeData(to: &writer)

@@ -53,8 +53,8 @@ package enum NodeResponse: Sendable, Equatable {
   case health(NodeHealth)
   /// One outcome per entry, in order.
   case storeBatch([StoreOutcome])
-  /// One outcome per item, in order.
-  case readBatch([ReadOutcome])
+  /// One outcome per item, in order. `load`: how many other requests the node was working on.
+  case readBatch([ReadOutcome], load: UInt16 = 0)
   case failure(NodeFailure)
 }
 

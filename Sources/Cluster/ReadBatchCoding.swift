@@ -16,7 +16,8 @@
 //
 // | answer bytes  | field                                                            |
 // |---------------|------------------------------------------------------------------|
-// | 1             | version, 01                                                      |
+// | 1             | version, 02                                                      |
+// | 2             | load: other requests that the node was working on                |
 // | LEB128        | number of outcomes, that of the items; per outcome:              |
 // | 1 +           |   00 symbols: LEB128 length, bytes, LEB128 number of paths, each |
 // |               |   LEB128 count and Merkle nodes                                  |
@@ -27,6 +28,8 @@
 internal import RedStuff
 
 extension NodeMessageCodec {
+  private static let readAnswerVersion: UInt8 = 2
+
   /// Symbol ranges are below n.
   func encodedReadBatch(_ items: [ReadItem]) -> [UInt8] {
     var writer = BCSWriter(reservingCapacity: 8 + 40 * items.count)
@@ -79,14 +82,15 @@ extension NodeMessageCodec {
       wantsSignature: form == 2)
   }
 
-  func encodedReadOutcomes(_ outcomes: [ReadOutcome]) -> [UInt8] {
+  func encodedReadOutcomes(_ outcomes: [ReadOutcome], load: UInt16) -> [UInt8] {
     var writer = BCSWriter(reservingCapacity: 8 + outcomes.reduce(0) { $0 + byteCount(of: $1) })
-    write(outcomes, to: &writer)
+    write(outcomes, load: load, to: &writer)
     return writer.bytes
   }
 
-  func write(_ outcomes: [ReadOutcome], to writer: inout BCSWriter) {
-    writer.write(Self.batchVersion)
+  func write(_ outcomes: [ReadOutcome], load: UInt16, to writer: inout BCSWriter) {
+    writer.write(Self.readAnswerVersion)
+    writer.write(load)
     writer.writeSequence(outcomes) { writer, outcome in
       switch outcome {
       case .symbols(let bytes, let paths):
@@ -120,10 +124,11 @@ extension NodeMessageCodec {
 
   func readOutcomes(
     from body: [UInt8], to items: [ReadItem]
-  ) throws(WireError) -> [ReadOutcome] {
+  ) throws(WireError) -> ([ReadOutcome], load: UInt16) {
     try decoding("read batch answer") { () throws(BCSError) in
       var reader = BCSReader(body)
-      try reader.readVersion(Self.batchVersion, of: "read batch answer")
+      try reader.readVersion(Self.readAnswerVersion, of: "read batch answer")
+      let load = try reader.readUInt16()
       var remaining = items[...]
       let outcomes = try reader.readSequence(countMax: items.count) { (reader) throws(BCSError) in
         try readOutcome(from: &reader, to: remaining.removeFirst())
@@ -134,7 +139,7 @@ extension NodeMessageCodec {
           type: "read batch answer",
           reason: "\(outcomes.count) outcomes for \(items.count) items")
       }
-      return outcomes
+      return (outcomes, load)
     }
   }
 

@@ -1,7 +1,7 @@
 // PeerStatistics.swift
 //
 // What a reader or writer has seen of each node: how fast it answers, how often it failed lately,
-// what it is working on now. Kept in memory only; a wrong opinion costs a detour, never a byte.
+// what it is working on now, for us and as it says. Kept in memory only; a wrong opinion costs a detour, never a byte.
 //
 // Invariant: opinions fade. A node that failed is asked again after its time, by a probe that nothing
 // waits for, and is suspected until it answers; one that is not trusted gets its chance after its time.
@@ -34,6 +34,9 @@ package struct PeerStatistics: Sendable {
   /// A node that lacked more than a quarter (in 1024ths) of what it was asked for lately is asked
   /// after the others: each sliver in vain costs a reader the way there and back.
   static let lackedShareMax = 256
+
+  /// What a node said of its work is old after this long: a few answers later the work is another.
+  static let loadMemory = Duration.seconds(1)
 
   /// What is asked of a node, and how much moves for it.
   package enum Request: Sendable, Hashable {
@@ -79,6 +82,8 @@ package struct PeerStatistics: Sendable {
     var record = LatencyRecord()
     var consecutiveFailureCount = 0
     var inFlightCount = 0
+    /// As it said with an answer: what it was working on for others, and for us.
+    var load: (requestCount: Int, at: Instant)?
     var suspectedUntil: Instant?
     /// It failed, and has not answered since.
     var isSilent = false
@@ -165,6 +170,18 @@ package struct PeerStatistics: Sendable {
     guard peer.givenUpCount >= Self.givenUpCountMax else { return }
     peer.givenUpCount = 0
     Self.suspect(&peer, at: now)
+  }
+
+  /// The node said that it worked on so many other requests.
+  package mutating func noteLoad(of node: NodeID, _ requestCount: Int, at now: Instant) {
+    peers[node, default: Peer()].load = (requestCount, now)
+  }
+
+  /// Requests that a new one waits for: of ours those under way, and what the node said it had.
+  package func workCount(of node: NodeID, at now: Instant) -> Int {
+    guard let peer = peers[node] else { return 0 }
+    guard let load = peer.load, now - load.at < Self.loadMemory else { return peer.inFlightCount }
+    return max(peer.inFlightCount, load.requestCount)
   }
 
   /// The node answered, and lied or did not have what it should have.
@@ -259,7 +276,7 @@ package struct PeerStatistics: Sendable {
   // MARK: Ranks
 
   /// Whom to ask first, by health, by the given distances, and then by when they will be done: what
-  /// an answer usually takes, for each request under way and the new one.
+  /// an answer usually takes, for each request that the node works on and the new one.
   package func ranks(
     of nodes: [(id: NodeID, distance: Int)], at now: Instant, randomness: any Randomness
   ) -> [PeerRank] {
@@ -274,7 +291,7 @@ package struct PeerStatistics: Sendable {
     }
     let costs = nodes.map { node in
       // Of a node that never answered the best is hoped, or that would remain so.
-      (peers[node.id]?.latencyNanoseconds ?? fastest) * Int64(inFlightCount(of: node.id) + 1)
+      (peers[node.id]?.latencyNanoseconds ?? fastest) * Int64(workCount(of: node.id, at: now) + 1)
     }
     PeerRank.drawTurns(of: &ranks, costs: costs, randomness: randomness)
     return ranks

@@ -56,12 +56,16 @@ package final class PeerTable: Sendable {
     let start = clock.now
     do {
       let answer = try await transport.send(request, to: node, deadline: deadline)
+      let now = clock.now
       let answerByteCount = codec.wireByteCount(of: answer, to: request)
       state.withLock {
         $0.traffic.received(answerByteCount, from: node, for: purpose)
         $0.metrics?.received(answerByteCount, from: node, for: purpose)
+        if case .readBatch(_, let load) = answer {
+          $0.statistics.noteLoad(of: node, Int(load), at: now)
+        }
       }
-      ended(node, kind, .answered(after: clock.now - start))
+      ended(node, kind, .answered(after: now - start))
       return .success(answer)
     } catch {
       ended(node, kind, error == .cancelled ? .abandoned(after: clock.now - start) : .failed)

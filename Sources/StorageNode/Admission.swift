@@ -77,6 +77,11 @@ final class Admission: Sendable {
     }
   }
 
+  /// Requests that run beside the one that asks.
+  var otherRequestCount: UInt16 {
+    UInt16(clamping: state.withLock { $0.requestCount } - 1)
+  }
+
   var isClosed: Bool { state.withLock { $0.isClosed } }
 
   private func take(requests: Int, bytes: Int) throws(NodeFailure) {

@@ -233,7 +233,7 @@ package struct RepairBatch {
     for (request, answer) in zip(requests, answers) {
       let outcomes: [ReadOutcome]
       switch answer {
-      case .success(.readBatch(let given)) where given.count == request.runs.count:
+      case .success(.readBatch(let given, _)) where given.count == request.runs.count:
         outcomes = given
       case .success(.failure), .failure:
         outcomes = request.runs.map { _ in .missing }

@@ -18,7 +18,7 @@ extension StorageNode {
     case (_, .failure): return
     case (.storeMetadata, _), (.storeSliver, _), (.storeBatch, _):
       work = .store(byteCount: Self.byteCount(of: request))
-    case (.readBatch, .readBatch(let outcomes)):
+    case (.readBatch, .readBatch(let outcomes, _)):
       work = .read(byteCount: outcomes.reduce(0) { $0 + $1.symbolByteCount })
     case (.sliver, .sliver(let sliver)): work = .read(byteCount: sliver.bytes.count)
     case (.metadata, .metadata(_, let metadata)):

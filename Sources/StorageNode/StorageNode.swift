@@ -184,7 +184,8 @@ package final class StorageNode: NodeService {
     case .storeBatch(let entries):
       .storeBatch(try await store(entries, deadline: deadline))
     case .readBatch(let items, let purpose):
-      .readBatch(try await read(items, for: purpose, within: reservation))
+      .readBatch(
+        try await read(items, for: purpose, within: reservation), load: admission.otherRequestCount)
     }
   }
 

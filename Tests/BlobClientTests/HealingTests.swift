@@ -168,7 +168,7 @@ import World
       for item in items {
         let answer = await node.answer(
           .readBatch([item], for: purpose), deadline: clock.now + .seconds(5))
-        guard case .readBatch([.missing]) = answer else { throw Unexpected() }
+        guard case .readBatch([.missing], _) = answer else { throw Unexpected() }
       }
     }
     let status = try await heal(3, in: nodes, delay: nil) { node in

@@ -237,7 +237,7 @@ extension Dice {
           default:
             outcome(to: item)
           }
-        })
+        }, load: UInt16(below(1 << 16)))
     }
   }
 

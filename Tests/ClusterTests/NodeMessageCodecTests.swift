@@ -233,7 +233,8 @@ import Testing
     let paths = [MerkleProof(path: [.empty]), MerkleProof(path: [])]
     let answers: [ReadOutcome] = [.symbols(bytes: [5, 6], paths: paths), .missing]
     #expect(
-      codec.encode(.readBatch(answers), to: read).body == [1, 2, 0, 2, 5, 6, 2, 1, 0, 0, 1])
+      codec.encode(.readBatch(answers, load: 515), to: read).body
+        == [2, 3, 2, 2, 0, 2, 5, 6, 2, 1, 0, 0, 1])
   }
 
   @Test func `pending is taken and means nothing`() throws {

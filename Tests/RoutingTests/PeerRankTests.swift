@@ -53,6 +53,27 @@ import World
     #expect((2850...3150).contains(first), "\(RunSeed.current)")
   }
 
+  @Test func `what a node says of its work counts as much, and for a second only`() {
+    let dice = SeededRandomness(seed: RunSeed.current.seed())
+    var peers = PeerStatistics()
+    let nodes = [(id: NodeID(0), distance: 0), (id: NodeID(1), distance: 0)]
+    for node in nodes {
+      peers.ended(
+        node.id, .read(byteCount: 0), .answered(after: .milliseconds(4)), at: Self.now)
+      peers.began(node.id)
+    }
+    peers.noteLoad(of: NodeID(0), 7, at: Self.now)
+    // What it works on for us is part of what it says.
+    peers.noteLoad(of: NodeID(1), 1, at: Self.now)
+    func firstCount(after duration: Duration) -> Int {
+      (0..<4000).count { _ in
+        peers.ranks(of: nodes, at: Self.now + duration, randomness: dice)[1].turn == 0
+      }
+    }
+    #expect((2850...3150).contains(firstCount(after: .milliseconds(999))), "\(RunSeed.current)")
+    #expect((1850...2150).contains(firstCount(after: .seconds(1))), "\(RunSeed.current)")
+  }
+
   // Each of many readers asks three of ten equal nodes, one after the other's requests are under
   // way. The best three for everybody would get all; with two draws no node gets much more than its part.
   @Test func `no node becomes a hot spot, and a slow one gets less`() {

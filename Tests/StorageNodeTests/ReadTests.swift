@@ -42,7 +42,7 @@ import World
                 wantsPaths: wantsPaths))
           }
         }
-        guard case .readBatch(let outcomes) = await bench.ask(running.node, .readBatch(items))
+        guard case .readBatch(let outcomes, _) = await bench.ask(running.node, .readBatch(items))
         else { throw DeadlineExceeded() }
         for (item, outcome) in zip(items, outcomes) {
           guard case .symbols(let bytes, let paths) = outcome else {
@@ -73,7 +73,7 @@ import World
         blob: blob.blobID, pair: $0, axis: .primary, symbols: 1..<7, wantsPaths: true,
         wantsSignature: true)
     }
-    guard case .readBatch(let outcomes) = await bench.ask(running.node, .readBatch(items))
+    guard case .readBatch(let outcomes, _) = await bench.ask(running.node, .readBatch(items))
     else { throw DeadlineExceeded() }
     for (item, outcome) in zip(items, outcomes) {
       guard case .signedSymbols(let bytes, let paths, let signature) = outcome else {
@@ -127,7 +127,7 @@ import World
       item(blob, mine[0], 6..<8), item(blob, mine[0], 3..<3),
       item(absent, bench.pairs(of: absent.blobID)[0], 5..<7),
     ])
-    guard case .readBatch(let outcomes) = await bench.ask(running.node, request) else {
+    guard case .readBatch(let outcomes, _) = await bench.ask(running.node, request) else {
       throw DeadlineExceeded()
     }
     #expect(

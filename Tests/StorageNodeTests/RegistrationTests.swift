@@ -56,6 +56,11 @@ import World
 
     let waiting = Task { await confirm(.permanent, 2000) }
     #expect(await eventually { running.node.cursor.waitingCount == 1 })
+    // Others are told that the node has something to do.
+    guard case .readBatch(_, load: 1) = await bench.ask(running.node, .readBatch([])) else {
+      Issue.record("the waiting request is not counted")
+      return
+    }
     let registration = try await bench.register(blob, .permanent)
     guard case .confirmation(let answer) = await waiting.value else {
       Issue.record("not confirmed: \(await waiting.value)")

@@ -69,7 +69,7 @@ extension NodeResponse {
     switch self {
     case .storeBatch(let outcomes):
       outcomes.compactMap { if case .refused(let failure) = $0 { failure } else { nil } }
-    case .readBatch(let outcomes):
+    case .readBatch(let outcomes, _):
       outcomes.compactMap { if case .refused(let failure) = $0 { failure } else { nil } }
     default: []
     }

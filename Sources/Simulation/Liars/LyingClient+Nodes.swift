@@ -274,7 +274,7 @@ extension LyingClient {
     switch response {
     case .storeBatch(let outcomes):
       outcomes.contains { if case .refused = $0 { false } else { true } }
-    case .readBatch(let outcomes):
+    case .readBatch(let outcomes, _):
       outcomes.contains { if case .symbols = $0 { true } else { false } }
     case .storedStatus(let status): status != .nonexistent
     case .failure: false

@@ -14,7 +14,7 @@ extension LyingNode {
     switch lie {
     case .wrongBytes: return withWrongBytes(response, to: request)
     case .bareSymbols:
-      guard case .readBatch(let outcomes) = response else { return nil }
+      guard case .readBatch(let outcomes, _) = response else { return nil }
       let wrong = outcomes.map { outcome in
         guard case .symbols(let bytes, []) = outcome else { return outcome }
         // Every symbol of it, so that no line gets anywhere with it.
@@ -76,7 +76,7 @@ extension LyingNode {
     case .confirmation(let answer): return .confirmation(damaged(answer))
     case .inconsistencyAttested(let answer): return .inconsistencyAttested(damaged(answer))
     case .storeBatch(let outcomes): return .storeBatch(outcomes.map(damaged))
-    case .readBatch(let outcomes):
+    case .readBatch(let outcomes, _):
       return changed(outcomes, of: request) { (damaged($0), $1) }
     case .metadata, .storedStatus, .stored, .blobStatus, .health, .failure: return nil
     }
@@ -165,7 +165,7 @@ extension LyingNode {
         Sliver(
           axis: sliver.axis, index: sliver.index, symbolByteCount: sliver.symbolByteCount,
           bytes: sliver.bytes + surplus))
-    case .readBatch(let outcomes):
+    case .readBatch(let outcomes, _):
       return changed(outcomes, of: request) { bytes, paths in
         // A multiple of the length still divides into symbols.
         let count = max(oversizeByteCount / max(bytes.count, 1), 1) + 1
@@ -199,7 +199,7 @@ extension LyingNode {
             targetAxis: $0.targetAxis, symbol: $0.symbol, targetIndex: $0.targetIndex,
             proof: foreign($0.proof))
         })
-    case .readBatch(let outcomes):
+    case .readBatch(let outcomes, _):
       return changed(outcomes, of: request) { bytes, paths in
         // Turned by one, each is the path of a neighbour.
         let isTurned = paths.count > 1 && randomness.chance(0.5)
@@ -252,7 +252,7 @@ extension LyingNode {
       health.publicKey.reverse()
       health.nodeStatus = "Standby"
       return .health(health)
-    case .readBatch(let outcomes): return .readBatch(outcomes.map { _ in .missing })
+    case .readBatch(let outcomes, _): return .readBatch(outcomes.map { _ in .missing })
     case .storeBatch(let outcomes):
       // Claims the work of an entry that it refused.
       return .storeBatch(
@@ -266,7 +266,7 @@ extension LyingNode {
   private func withWrongCount(_ response: NodeResponse) -> NodeResponse? {
     let isMore = randomness.chance(0.5)
     switch response {
-    case .readBatch(let outcomes): return .readBatch(changed(outcomes, isMore))
+    case .readBatch(let outcomes, _): return .readBatch(changed(outcomes, isMore))
     case .storeBatch(let outcomes): return .storeBatch(changed(outcomes, isMore))
     case .recoverySymbols(let symbols): return .recoverySymbols(changed(symbols, isMore))
     case .decodingSymbols(let symbols, let axis):
