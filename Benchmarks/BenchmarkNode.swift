@@ -123,13 +123,23 @@ final class BenchmarkNode: Sendable {
     await stopped.node.close()
   }
 
+  /// A database that is just being closed takes some of its files away at the same time.
+  private func remove(_ directory: URL) throws {
+    while FileManager.default.fileExists(atPath: directory.path) {
+      do {
+        try FileManager.default.removeItem(at: directory)
+      } catch let error as CocoaError where error.code == .fileNoSuchFile {
+        continue
+      }
+    }
+  }
+
   /// The drive is gone, with all on it, and an empty one is in its place.
   func loseDrive() async throws {
     await stop()
     if case .files(let directory) = world.drives {
       let number = driveCount.load(ordering: .relaxed)
-      try FileManager.default.removeItem(
-        at: directory.appending(path: "\(member.name)-\(number)"))
+      try remove(directory.appending(path: "\(member.name)-\(number)"))
     }
     try await startEmpty()
   }

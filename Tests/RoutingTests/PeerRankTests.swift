@@ -12,6 +12,16 @@ import World
 
 @Suite struct PeerRankTests {
   static let now = Instant(nanoseconds: 1_000_000_000_000)
+  static let two = [(id: NodeID(0), distance: 0), (id: NodeID(1), distance: 0)]
+  /// Both have answered in 4 ms.
+  static var equalPeers: PeerStatistics {
+    var peers = PeerStatistics()
+    for node in two {
+      peers.ended(
+        node.id, .read(byteCount: 0), .answered(after: .milliseconds(4)), at: now)
+    }
+    return peers
+  }
 
   @Test func `health comes before distance, and each class has its own turns`() {
     let seed = RunSeed.current.seed()
@@ -40,34 +50,24 @@ import World
 
   @Test func `of two nodes the one that will be done sooner comes first three times of four`() {
     let dice = SeededRandomness(seed: RunSeed.current.seed())
-    var peers = PeerStatistics()
-    let nodes = [(id: NodeID(0), distance: 0), (id: NodeID(1), distance: 0)]
-    for node in nodes {
-      peers.ended(
-        node.id, .read(byteCount: 0), .answered(after: .milliseconds(4)), at: Self.now)
-    }
+    var peers = Self.equalPeers
     peers.began(NodeID(0))
     let first = (0..<4000).count { _ in
-      peers.ranks(of: nodes, at: Self.now, randomness: dice)[1].turn == 0
+      peers.ranks(of: Self.two, at: Self.now, randomness: dice)[1].turn == 0
     }
     #expect((2850...3150).contains(first), "\(RunSeed.current)")
   }
 
   @Test func `what a node says of its work counts as much, and for a second only`() {
     let dice = SeededRandomness(seed: RunSeed.current.seed())
-    var peers = PeerStatistics()
-    let nodes = [(id: NodeID(0), distance: 0), (id: NodeID(1), distance: 0)]
-    for node in nodes {
-      peers.ended(
-        node.id, .read(byteCount: 0), .answered(after: .milliseconds(4)), at: Self.now)
-      peers.began(node.id)
-    }
+    var peers = Self.equalPeers
+    for node in Self.two { peers.began(node.id) }
     peers.noteLoad(of: NodeID(0), 7, at: Self.now)
     // What it works on for us is part of what it says.
     peers.noteLoad(of: NodeID(1), 1, at: Self.now)
     func firstCount(after duration: Duration) -> Int {
       (0..<4000).count { _ in
-        peers.ranks(of: nodes, at: Self.now + duration, randomness: dice)[1].turn == 0
+        peers.ranks(of: Self.two, at: Self.now + duration, randomness: dice)[1].turn == 0
       }
     }
     #expect((2850...3150).contains(firstCount(after: .milliseconds(999))), "\(RunSeed.current)")
