@@ -1,7 +1,8 @@
 // PeerStatistics.swift
 //
 // What a reader or writer has seen of each node: how fast it answers, how often it failed lately,
-// what it is working on now, for us and as it says. Kept in memory only; a wrong opinion costs a detour, never a byte.
+// what it is working on now, for us and as it says. Kept in memory only; a wrong opinion costs a
+// detour, never a byte.
 //
 // Invariant: opinions fade. A node that failed is asked again after its time, by a probe that nothing
 // waits for, and is suspected until it answers; one that is not trusted gets its chance after its time.
