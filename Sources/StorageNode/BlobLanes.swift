@@ -62,7 +62,7 @@ final class BlobLanes: Sendable {
   /// still holds for storing.
   var deleteCount: UInt64 { state.withLock { $0.deleteCount } }
 
-  /// To be called by the holder of an exclusive lane before it deletes.
+  /// To be called by the holder of an exclusive lane for its delete.
   func countDelete() { state.withLock { $0.deleteCount += 1 } }
 
   /// Lanes that are held or waited for.

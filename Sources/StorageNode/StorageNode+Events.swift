@@ -146,9 +146,8 @@ extension StorageNode {
       try await lanes.withLane(.exclusive, of: blob) {
         // What was true before the lane was free need not be true now.
         guard try await self.state(of: blob) == .ended else { return }
-        lanes.countDelete()
-        metadataCache.withLock { $0.remove(blob) }
         let isDone = await drives.delete(blob)
+        forgetMetadata(ofDeleted: blob)
         events.withLock { isDone ? $0.deleteSucceeded(blob) : $0.deleteFailed(blob) }
         metrics.deletedBlobs.increment()
         await forgetMissing(blob)

@@ -14,10 +14,11 @@ extension StorageNode {
   /// The blob's metadata if the node has it; nil if not.
   func metadata(of blob: BlobID) async throws -> VerifiedBlobMetadata? {
     if let cached = metadataCache.withLock({ $0.value(for: blob) }) { return cached }
+    let deletesSeen = lanes.deleteCount
     switch await drives.metadata(of: blob) {
     case .value(let bytes):
       guard let metadata = await decode(bytes, of: blob) else { return nil }
-      remember(metadata)
+      remember(metadata, unlessDeletedSince: deletesSeen)
       return metadata
     case .missing:
       return nil
@@ -69,11 +70,21 @@ extension StorageNode {
     }
   }
 
-  func remember(_ metadata: VerifiedBlobMetadata) {
+  /// To be called with the blob's lane held, or with the number of deletes from before the metadata was
+  /// read: else a delete may have come between, and the cache would keep what is gone.
+  func remember(_ metadata: VerifiedBlobMetadata, unlessDeletedSince deletesSeen: UInt64? = nil) {
     let byteCount = Self.byteCount(of: metadata.metadata)
     metadataCache.withLock {
+      if let deletesSeen, lanes.deleteCount != deletesSeen { return }
       $0.insert(metadata, byteCount: byteCount, for: metadata.blobID)
     }
+  }
+
+  /// To be called with the blob's lane held alone, after its delete: whoever read the metadata before
+  /// is told by the count, what was remembered before goes.
+  func forgetMetadata(ofDeleted blob: BlobID) {
+    lanes.countDelete()
+    metadataCache.withLock { $0.remove(blob) }
   }
 
   var notAMember: NodeFailure {

@@ -83,8 +83,8 @@ extension StorageNode {
       for failure in try await drives.put(verified) {
         if let failure { throw failure }
       }
+      remember(metadata)
     }
-    remember(metadata)
     sometimes(.sliversRestored)
     await remember { set, _ throws(IndexError) in
       try await set.found(verified.map(\.key.missing), of: blob)

@@ -326,4 +326,25 @@ import World
     }
     try await running.stop()
   }
+
+  // A reader has found the metadata on the drive and verifies it when a delete takes it.
+  @Test func `metadata read while it is deleted is not remembered`() async throws {
+    let bench = try await NodeBench()
+    let first = try await bench.start()
+    let blob = try bench.encode()
+    let registration = try await bench.store(blob, on: first)
+    try await first.stop()
+    let running = try await bench.start()
+    bench.compute.gate.close()
+    let reading = Task { await bench.ask(running.node, .metadata(blob.blobID)) }
+    #expect(await eventually { bench.compute.gate.heldCount > 0 })
+    #expect(
+      try await bench.registry.delete(blob: blob.blobID, object: registration.object) == 1)
+    #expect(await eventually { running.node.cursor.revision >= bench.memory.revision })
+    bench.compute.gate.open()
+    _ = await reading.value
+    let status = await bench.ask(running.node, .metadataStatus(blob.blobID))
+    #expect(status == .storedStatus(.nonexistent))
+    try await running.stop()
+  }
 }

@@ -3,6 +3,7 @@
 // Places where a test can hold a task, look around, and let it go on: interleavings by hand.
 
 import Cluster
+import Simulator
 import Synchronization
 import World
 
@@ -119,5 +120,24 @@ struct GatedFile: DiskFile {
   func sync() async throws(DiskError) {
     await gates.sync.pass()
     try await inner.sync()
+  }
+}
+
+/// Threads that a test can keep from taking work.
+struct GatedCompute: Compute {
+  let gate = Gate()
+
+  var width: Int { InlineCompute().width }
+
+  func run<Value: Sendable, Failure: Error>(
+    _ work: @escaping @Sendable () throws(Failure) -> Value
+  ) async throws(Failure) -> Value {
+    await gate.pass()
+    return try await InlineCompute().run(work)
+  }
+
+  func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async {
+    await gate.pass()
+    await InlineCompute().runAll(count: count, job)
   }
 }

@@ -67,6 +67,7 @@ final class NodeBench: Sendable {
   let drives: [BenchDrive]
   let transport: SimulatedTransport
   let missingIndex = SimulatedIndex()
+  let compute = GatedCompute()
 
   init(shardCount: Int = 7, driveCount: Int = 1, seed: UInt64 = 1) async throws {
     parameters = try EncodingParameters(shardCount: shardCount)
@@ -120,7 +121,7 @@ final class NodeBench: Sendable {
       configuration: configuration, signer: signer, cluster: cluster, committee: committee,
       drives: opened, transport: transport, missingIndex: missingIndex,
       registry: registry ?? nodeRegistry, clock: clock, randomness: randomness,
-      compute: InlineCompute(),
+      compute: compute,
       logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
   }
 
