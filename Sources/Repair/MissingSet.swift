@@ -9,6 +9,7 @@
 //   01 blob                                      MissingBlob
 //   02 left 2, demand 1, time 8, blob            empty: the order of repair
 //   03 time 8, blob                              empty: not before this time, after a failed attempt
+//                                                or because repair of its shards is paused
 //
 // `left` is small where many shards of the blob are lost; `demand` is 0 where a reader asked; `time`
 // is when he did, or since when it is missing. All numbers are big-endian.
@@ -17,7 +18,7 @@ package import RedStuff
 package import World
 
 package actor MissingSet {
-  /// The longest pause after a failed attempt.
+  /// The longest rest after a failed attempt, and how long blobs of paused shards rest.
   package static let parkedMax = Duration.seconds(3600)
 
   private let index: any Index
@@ -89,7 +90,7 @@ package actor MissingSet {
     }
   }
 
-  /// Everything may be tried again now, as when the operator asks for it.
+  /// Everything may be tried again now, as when the operator asks for it or resumes a shard.
   package func retryAll() async throws(IndexError) { try await unpark(from: [3], below: [4]) }
 
   package func missing(of blob: BlobID) async throws(IndexError) -> MissingBlob? {
@@ -102,7 +103,8 @@ package actor MissingSet {
   /// - Parameter delay: by the number of shards that lack something, how long after the loss repair
   ///   begins; nil for never. What readers asked for is always due, and what is dated later than now:
   ///   the clock was set back, and nobody knows for how long it has been waiting.
-  /// - Parameter pausedShards: blobs that lack nothing but slivers of these are left out.
+  /// - Parameter pausedShards: blobs that lack nothing but slivers of these are left out, and rest, so
+  ///   that not every call meets all of them.
   package func due(
     now: WallTime, limit: Int, pausedShards: Set<ShardIndex> = [],
     delay: @Sendable (_ lostShardCount: Int) -> Duration?
@@ -140,6 +142,8 @@ package actor MissingSet {
         }
         if pausedShards.isEmpty || !missing.shards(of: parameters).isSubset(of: pausedShards) {
           due.append(missing)
+        } else {
+          try await rest(missing.blob, until: now + Self.parkedMax)
         }
       }
     }
@@ -160,6 +164,14 @@ package actor MissingSet {
       BlobID(bytes: Array(entry.key.dropFirst())).flatMap {
         MissingBlob($0, encoded: entry.value)
       }
+    }
+  }
+
+  private func rest(_ blob: BlobID, until next: WallTime) async throws(IndexError) {
+    try await change(blob) { known in
+      var missing = known
+      missing?.notBefore = next
+      return missing
     }
   }
 

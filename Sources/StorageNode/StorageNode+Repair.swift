@@ -75,6 +75,8 @@ extension StorageNode {
     } catch {
       throw NodeFailure(.unavailable, "what is missing cannot be read: \(error.message)")
     }
+    // A shard was resumed meanwhile: its blobs may have been laid to rest after that.
+    if healing.withLock({ $0.pausedShards }) != pausedShards { await retryRepairs() }
     guard !due.isEmpty else {
       healing.withLock { $0.isUrgent = false }
       return false
@@ -100,6 +102,11 @@ extension StorageNode {
   /// Everything that is missing is due now, also what was tried in vain.
   package func runRepairNow() async {
     healing.withLock { $0.isUrgent = true }
+    await retryRepairs()
+  }
+
+  /// What rests, after a failed attempt or because its shards were paused, is looked at now.
+  func retryRepairs() async {
     await remember { set, _ throws(IndexError) in try await set.retryAll() }
     wakeRepair()
   }

@@ -50,7 +50,7 @@ extension StorageNode {
       $0.isPaused = false
       $0.pausedShards = []
     }
-    wakeRepair()
+    await retryRepairs()
     try await save {
       $0.isRepairPaused = false
       $0.pausedShards = []
@@ -65,7 +65,7 @@ extension StorageNode {
 
   package func resumeRepair(of shard: ShardIndex) async throws {
     healing.withLock { _ = $0.pausedShards.remove(shard) }
-    wakeRepair()
+    await retryRepairs()
     try await save { _ = $0.pausedShards.remove(shard) }
   }
 

@@ -79,6 +79,35 @@ private func at(_ seconds: UInt64) -> WallTime { WallTime(milliseconds: seconds 
     #expect(found.map(\.blob) == [blobID(2)])
   }
 
+  @Test func `what only paused shards lack rests until it is retried`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(10))
+    let paused: Set = [SliverPairIndex(1).shard(of: blobID(1), shardCount: 10)]
+    #expect(try await set.due(now: at(20), limit: 9, pausedShards: paused) { _ in .zero } == [])
+    // Not even looked at, now that the shard is no longer paused.
+    #expect(try await due(set, at: 21) == [])
+    try await set.retryAll()
+    #expect(try await due(set, at: 22) == [blobID(1)])
+  }
+
+  @Test func `what only paused shards lack is looked at again within the hour`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(10))
+    let paused: Set = [SliverPairIndex(1).shard(of: blobID(1), shardCount: 10)]
+    #expect(try await set.due(now: at(20), limit: 9, pausedShards: paused) { _ in .zero } == [])
+    #expect(try await due(set, at: 20 + 3600) == [blobID(1)])
+  }
+
+  @Test func `a loss on another shard ends the rest of a paused one`() async throws {
+    let set = set
+    try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(10))
+    let paused: Set = [SliverPairIndex(1).shard(of: blobID(1), shardCount: 10)]
+    #expect(try await set.due(now: at(20), limit: 9, pausedShards: paused) { _ in .zero } == [])
+    try await set.mark(slivers(2), of: blobID(1), .rotten, now: at(21))
+    let found = try await set.due(now: at(22), limit: 9, pausedShards: paused) { _ in .zero }
+    #expect(found.map(\.blob) == [blobID(1)])
+  }
+
   @Test func `a clock that was set back keeps nothing waiting`() async throws {
     let set = set
     try await set.mark(slivers(1), of: blobID(1), .driveLost, now: at(1_000_000))
