@@ -36,9 +36,13 @@ struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     byteCount += valueByteCount
   }
 
-  mutating func remove(_ key: Key) {
-    guard let slot = slots.removeValue(forKey: key) else { return }
+  mutating func remove(_ key: Key) { _ = take(key) }
+
+  /// Removes a value and gives it.
+  mutating func take(_ key: Key) -> Value? {
+    guard let slot = slots.removeValue(forKey: key) else { return nil }
     byteCount -= slot.byteCount
+    return slot.value
   }
 
   mutating func removeAll(where isStale: (Key) -> Bool) {

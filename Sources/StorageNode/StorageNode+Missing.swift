@@ -65,10 +65,14 @@ extension StorageNode {
       throw error
     }
     for blob in withoutMetadata where try await isKept(blob) {
-      guard try await metadata(of: blob) == nil,
-        let metadata = try await metadataForRepair(of: blob)
-      else { continue }
-      try await restore(metadata)
+      // What is in memory says nothing about the drives, but saves asking others.
+      let remembered = metadataCache.withLock { $0.take(blob) }
+      guard try await metadata(of: blob) == nil else { continue }
+      if let remembered {
+        try await restore(remembered)
+      } else if let found = try await metadataForRepair(of: blob) {
+        try await restore(found)
+      }
     }
   }
 

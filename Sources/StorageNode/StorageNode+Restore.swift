@@ -8,6 +8,7 @@ import RedStuff
 import Repair
 import Routing
 import SliverStore
+import Synchronization
 import World
 
 extension StorageNode {
@@ -30,12 +31,20 @@ extension StorageNode {
     return nil
   }
 
-  /// Stores metadata that came from a peer, while the blob is kept; durable when this returns.
+  /// Stores metadata that no drive has, while the blob is kept; durable when this returns.
   func restore(_ metadata: VerifiedBlobMetadata) async throws {
-    try await lanes.withLane(.shared, of: metadata.blobID) {
-      guard case .living = try await find(.any, of: metadata.blobID) else { return }
-      if let failure = await write(metadata) { throw failure }
-      remember(metadata)
+    let blob = metadata.blobID
+    try await lanes.withLane(.shared, of: blob) {
+      switch try await find(.any, of: blob) {
+      case .living:
+        if let failure = await write(metadata) { throw failure }
+        remember(metadata)
+      case .ahead:
+        // The node has to catch up: at the next look.
+        healing.withLock { _ = $0.lacksMetadata(of: blob) }
+      case .none:
+        break
+      }
     }
   }
 

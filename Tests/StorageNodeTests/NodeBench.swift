@@ -63,7 +63,8 @@ final class NodeBench: Sendable {
   /// The node's.
   let nodeRegistry: Registry
   let committee: Committee
-  let signer: NodeSigner
+  let signers: [NodeSigner]
+  var signer: NodeSigner { signers[1] }
   let drives: [BenchDrive]
   let transport: SimulatedTransport
   let missingIndex = SimulatedIndex()
@@ -79,11 +80,10 @@ final class NodeBench: Sendable {
     drives = (0..<driveCount).map(BenchDrive.init)
     transport = SimulatedTransport(
       parameters: parameters, clock: clock, randomness: randomness)
-    let signers = try (0..<3).map { number in
+    signers = try (0..<3).map { number in
       try NodeSigner(
         node: NodeID(UInt16(number)), privateKey: [UInt8](repeating: UInt8(number), count: 32))
     }
-    signer = signers[1]
     let mine = 1..<1 + max(2, shardCount / 3)
     let runs = [0..<1, mine, mine.upperBound..<shardCount]
     let members = zip(signers, runs).map { signer, shards in
@@ -185,6 +185,18 @@ final class NodeBench: Sendable {
     let answer = await ask(running.node, .storeBatch([entry(blob, for: registration)]))
     try expectConfirmed(answer, registration)
     return registration
+  }
+
+  /// As the client does when all nodes have confirmed.
+  func certify(_ registration: Registration) async throws {
+    let confirmations = signers.map {
+      $0.confirm(
+        cluster: cluster, epoch: registration.registeredEpoch, blob: registration.blob,
+        object: registration.object)
+    }
+    _ = try await registry.certify(
+      registration.object, of: registration.blob,
+      certificate: try Certificate(confirmations: confirmations))
   }
 
   func expectConfirmed(

@@ -2,6 +2,7 @@
 //
 // The scrub of a node's drives: its pace, its position over restarts, and what it tells.
 
+import Cluster
 import RedStuff
 import Repair
 import Simulator
@@ -54,13 +55,11 @@ import World
     return (node, blob)
   }
 
-  private func rot(_ bench: NodeBench, _ sliver: Sliver, drive: Int = 0) throws {
-    let disk = bench.drives[drive].disk
+  private func rot(_ bench: NodeBench, _ bytes: [UInt8]) throws {
+    let disk = bench.drives[0].disk
     for name in disk.names {
       guard let content = disk.contents(of: name),
-        let offset = content.indices.first(where: {
-          content[$0...].starts(with: sliver.bytes)
-        })
+        let offset = content.indices.first(where: { content[$0...].starts(with: bytes) })
       else { continue }
       disk.rot(name, at: offset + 1)
       return
@@ -71,7 +70,7 @@ import World
   @Test func `a pass ends within its period and finds what has rotted`() async throws {
     let bench = try await NodeBench()
     let (node, blob) = try await filledNode(bench)
-    try rot(bench, bench.slivers(of: blob)[1])
+    try rot(bench, bench.slivers(of: blob)[1].bytes)
     let task = await scrubbing(node, bench)
     let start = bench.clock.wallTime
     let taken = await seconds(bench, atMost: 1000) {
@@ -84,6 +83,23 @@ import World
     #expect(await bench.intactCount(of: blob, on: node) == bench.ownCount(of: blob) - 1)
     task.cancel()
     await task.value
+    await node.close()
+  }
+
+  @Test func `rotten metadata that the node still remembers is written again`() async throws {
+    let bench = try await NodeBench()
+    let running = try await bench.start()
+    let blob = try bench.encode()
+    try await bench.certify(try await bench.store(blob, on: running))
+    #expect(await eventually { running.node.cursor.revision >= bench.memory.revision })
+    try rot(bench, blob.metadata.metadata.bcsBytes)
+    // As the scrub tells it; nobody else could give the metadata.
+    await running.node.noteRotten([], metadataOf: [blob.blobID])
+    try await running.node.settleAbsent()
+    try await running.stop()
+    let node = try await bench.openNode()
+    let answer = await bench.ask(node, .metadata(blob.blobID))
+    #expect(answer == .metadata(blob.blobID, blob.metadata.metadata))
     await node.close()
   }
 
@@ -154,7 +170,7 @@ import World
   func `a restart goes on with the pass`(inOrder: Bool) async throws {
     let bench = try await NodeBench()
     let (first, blob) = try await filledNode(bench, byteCount: 400_000, byteRateMax: 64 << 10)
-    try rot(bench, bench.slivers(of: blob)[0])
+    try rot(bench, bench.slivers(of: blob)[0].bytes)
     var task = await scrubbing(first, bench)
     try await first.startScrub()
     // Longer than the time between two saves.
