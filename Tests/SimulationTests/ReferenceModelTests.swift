@@ -36,29 +36,31 @@ import World
   }
 
   @Test func `a blob nobody stored is gone`() throws {
-    #expect(try view() == ReferenceModel.View(isLiving: false, isGone: true))
+    #expect(try view() == ReferenceModel.View(isGone: true))
   }
 
   @Test func `a store under way may be there or not, a finished one is`() throws {
     let sweeps = model.storeBegins(try blob(), content)
-    #expect(try view() == ReferenceModel.View(isLiving: false, isGone: false))
+    #expect(try view() == ReferenceModel.View(isGone: false))
     model.storeEnded(try blob(), with: try registration(1), sweepCountAtStart: sweeps)
-    #expect(try view() == ReferenceModel.View(isLiving: true, isGone: false))
+    #expect(
+      try view()
+        == ReferenceModel.View(living: [try registration(1).object], isGone: false))
   }
 
   @Test func `a store that failed may have left something`() throws {
     let sweeps = model.storeBegins(try blob(), content)
     let wasSwept = model.storeFailed(try blob(), sweepCountAtStart: sweeps)
     #expect(!wasSwept)
-    #expect(try view() == ReferenceModel.View(isLiving: false, isGone: false))
+    #expect(try view() == ReferenceModel.View(isGone: false))
   }
 
   @Test func `a delete under way leaves both possible, a finished one ends`() throws {
     store(try registration(1))
     let affected = model.deleteBegins(try blob(), object: nil)
-    #expect(try view() == ReferenceModel.View(isLiving: false, isGone: false))
+    #expect(try view() == ReferenceModel.View(isGone: false))
     model.deleteEnded(try blob(), affected)
-    #expect(try view() == ReferenceModel.View(isLiving: false, isGone: true))
+    #expect(try view() == ReferenceModel.View(isGone: true))
   }
 
   @Test func `deleting one registration leaves the others`() throws {
@@ -80,13 +82,13 @@ import World
     let affected = model.deleteBegins(try blob(), object: nil)
     model.deleteEnded(try blob(), affected)
     model.storeEnded(try blob(), with: try registration(1), sweepCountAtStart: sweeps)
-    #expect(try view() == ReferenceModel.View(isLiving: false, isGone: false))
+    #expect(try view() == ReferenceModel.View(isGone: false))
   }
 
   @Test func `a registration ends with its epoch`() throws {
     store(try registration(1, endEpoch: 3))
     #expect(try view(epoch: 2).isLiving)
-    #expect(try view(epoch: 3) == ReferenceModel.View(isLiving: false, isGone: true))
+    #expect(try view(epoch: 3) == ReferenceModel.View(isGone: true))
   }
 
   @Test func `an extension moves the end, also of a registration whose store has not returned`()
@@ -103,8 +105,19 @@ import World
   @Test func `an extension that failed leaves the end open`() throws {
     store(try registration(1, endEpoch: 3))
     model.extensionBegins(try blob())
-    #expect(try view(epoch: 3) == ReferenceModel.View(isLiving: false, isGone: false))
+    #expect(try view(epoch: 3) == ReferenceModel.View(isGone: false))
     model.extensionRefused(try blob())
     #expect(try view(epoch: 3).isGone)
+  }
+
+  @Test func `a blob that ended and was stored anew did not live in between`() throws {
+    store(try registration(1))
+    let before = try view()
+    model.deleteEnded(try blob(), model.deleteBegins(try blob(), object: nil))
+    store(try registration(2))
+    let after = try view()
+    #expect(before.isLiving && after.isLiving && !before.lives(until: after))
+    store(try registration(3))
+    #expect(after.lives(until: try view()))
   }
 }

@@ -50,6 +50,7 @@ extension RestChecks {
           let wanted = NodeResponse.sliver(encoded.sliver(axis, index))
           let answer = await process.answer(request)
           guard answer != wanted else { continue }
+          guard await isStillCertified(blob) else { return }
           guard machine.heals else {
             demands.append(Demand(machine: machine, blob: blob, request: request, wanted: wanted))
             continue
@@ -70,12 +71,9 @@ extension RestChecks {
     guard !demands.isEmpty else { return }
     do { try await world.clock.sleep(for: Self.demandTime) } catch { return }
     for demand in demands {
-      // It may have ended meanwhile.
-      guard await truth(of: demand.blob)?.isCertified == true,
-        let process = await demand.machine.wellProcess
-      else { continue }
+      guard let process = await demand.machine.wellProcess else { continue }
       let answer = await process.answer(demand.request)
-      guard answer != demand.wanted else { continue }
+      guard answer != demand.wanted, await isStillCertified(demand.blob) else { continue }
       findings.add(
         .healed,
         "\(demand.machine.name) lacks what was asked for, \(demand.request): \(answer)"

@@ -50,8 +50,14 @@ package final class ReferenceModel: Sendable {
 
   /// What was known of a blob at one moment.
   struct View: Equatable {
-    var isLiving: Bool
+    /// Registrations that certainly live.
+    var living: Set<ObjectID> = []
     var isGone: Bool
+
+    var isLiving: Bool { !living.isEmpty }
+
+    /// Whether the blob has certainly lived from here to the later view, not ended and stored again.
+    func lives(until later: View) -> Bool { !living.isDisjoint(with: later.living) }
   }
 
   private struct State {
@@ -76,16 +82,14 @@ package final class ReferenceModel: Sendable {
   /// What must hold of a blob in this epoch.
   func view(of id: BlobID, epoch: Epoch) -> View {
     state.withLock { state in
-      guard let blob = state.blobs[id] else { return View(isLiving: false, isGone: true) }
-      let isLiving = blob.entries.values.contains {
-        $0.standing == .living && epoch < $0.endEpoch
-      }
+      guard let blob = state.blobs[id] else { return View(isGone: true) }
+      let living = blob.entries.filter { $0.value.standing == .living && epoch < $0.value.endEpoch }
       let mayLive =
         blob.openStoreCount > 0 || blob.failedStoreCount > 0
         || blob.entries.values.contains {
           $0.standing != .ended && (epoch < $0.endEpoch || blob.openExtensionCount > 0)
         }
-      return View(isLiving: isLiving, isGone: !mayLive)
+      return View(living: Set(living.keys), isGone: !mayLive)
     }
   }
 

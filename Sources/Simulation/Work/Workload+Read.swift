@@ -88,7 +88,7 @@ extension Workload {
         world.findings.add(.registryTruthful, "\(what) succeeded, and it was deleted before")
       }
     case .notFound:
-      if before.isLiving, after.isLiving {
+      if before.lives(until: after) {
         world.findings.add(.registryTruthful, "\(what) says not found, and it is certified")
       }
     case .rangeOutsideBlob:
@@ -96,7 +96,7 @@ extension Workload {
     case .inconsistent, .malformedQuilt, .patchNotFound, .quiltRefused, .sinkFailed:
       if let error { world.findings.add(.readersAgree, "\(what) of an honest blob: \(error)") }
     default:
-      if let error, before.isLiving, after.isLiving, Self.isLetDown(error),
+      if let error, before.lives(until: after), Self.isLetDown(error),
         mustWork(process, since: start)
       {
         world.findings.add(.readable, "\(what) within the promise: \(error)")
