@@ -142,7 +142,8 @@ struct RestChecks: Sendable {
           let index = pair.sliver(axis, shardCount: world.swarm.shardCount)
           let answer = await process.answer(.sliver(blob, pair, axis))
           guard answer != .sliver(encoded.sliver(axis, index)),
-            let now = await self.truth(of: blob), !now.living.isDisjoint(with: promises.map(\.object))
+            let now = await self.truth(of: blob),
+            !now.living.isDisjoint(with: promises.map(\.object))
           else { continue }
           findings.add(
             .confirmationsHold,
