@@ -143,7 +143,7 @@ package actor MissingSet {
         if pausedShards.isEmpty || !missing.shards(of: parameters).isSubset(of: pausedShards) {
           due.append(missing)
         } else {
-          try await rest(missing.blob, until: now + Self.parkedMax)
+          try await rest(missing, until: now + Self.parkedMax)
         }
       }
     }
@@ -167,10 +167,11 @@ package actor MissingSet {
     }
   }
 
-  private func rest(_ blob: BlobID, until next: WallTime) async throws(IndexError) {
-    try await change(blob) { known in
+  /// Unless more was lost since `seen`.
+  private func rest(_ seen: MissingBlob, until next: WallTime) async throws(IndexError) {
+    try await change(seen.blob) { known in
       var missing = known
-      missing?.notBefore = next
+      if known == seen { missing?.notBefore = next }
       return missing
     }
   }

@@ -52,8 +52,11 @@ import World
         for _ in 0..<2000 {
           let status = try await running[node].repairStatus()
           await box.set(status)
-          if status.inventoryAt != nil, isEnough(status) { return }
           try await clock.sleep(for: .seconds(1))
+          guard status.inventoryAt != nil, isEnough(status) else { continue }
+          // What is here again is counted a moment later.
+          await box.set(try await running[node].repairStatus())
+          return
         }
       }
     }
