@@ -15,15 +15,35 @@
 
 #include "blake2b.h"
 
-static inline void mix(words v[16], int a, int b, int c, int d, words x, words y) {
-  v[a] = add(add(v[a], v[b]), x);
-  v[d] = rotate_32(exclusive_or(v[d], v[a]));
-  v[c] = add(v[c], v[d]);
-  v[b] = rotate_24(exclusive_or(v[b], v[c]));
-  v[a] = add(add(v[a], v[b]), y);
-  v[d] = rotate_16(exclusive_or(v[d], v[a]));
-  v[c] = add(v[c], v[d]);
-  v[b] = rotate_63(exclusive_or(v[b], v[c]));
+/// Four mixes, which touch different words: the columns of the state, or with `turn` 1 its diagonals.
+/// They go step by step side by side, so that one's waits are filled with the work of the others.
+static inline __attribute__((always_inline)) void mix_four(words v[16], size_t turn,
+                                                           const words m[16],
+                                                           const uint8_t order[8]) {
+#define EACH _Pragma("clang loop unroll(full)") for (size_t i = 0; i < 4; i++)
+#define A v[i]
+#define B v[4 + (i + turn) % 4]
+#define C v[8 + (i + 2 * turn) % 4]
+#define D v[12 + (i + 3 * turn) % 4]
+  EACH A = add(A, m[order[2 * i]]);
+  EACH A = add(A, B);
+  EACH D = exclusive_or(D, A);
+  EACH D = rotate_32(D);
+  EACH C = add(C, D);
+  EACH B = exclusive_or(B, C);
+  EACH B = rotate_24(B);
+  EACH A = add(A, m[order[2 * i + 1]]);
+  EACH A = add(A, B);
+  EACH D = exclusive_or(D, A);
+  EACH D = rotate_16(D);
+  EACH C = add(C, D);
+  EACH B = exclusive_or(B, C);
+  EACH B = rotate_63(B);
+#undef EACH
+#undef A
+#undef B
+#undef C
+#undef D
 }
 
 /// Takes one block into the state. Only the first `word_count` words may be other than zero; where
@@ -43,15 +63,8 @@ static inline __attribute__((always_inline)) void compress(words state[8], const
   if (last) v[14] = broadcast(~blake2b_iv[6]);
 #pragma clang loop unroll(full)
   for (size_t round = 0; round < BLAKE2B_ROUNDS; round++) {
-    const uint8_t *s = blake2b_sigma[round];
-    mix(v, 0, 4, 8, 12, m[s[0]], m[s[1]]);
-    mix(v, 1, 5, 9, 13, m[s[2]], m[s[3]]);
-    mix(v, 2, 6, 10, 14, m[s[4]], m[s[5]]);
-    mix(v, 3, 7, 11, 15, m[s[6]], m[s[7]]);
-    mix(v, 0, 5, 10, 15, m[s[8]], m[s[9]]);
-    mix(v, 1, 6, 11, 12, m[s[10]], m[s[11]]);
-    mix(v, 2, 7, 8, 13, m[s[12]], m[s[13]]);
-    mix(v, 3, 4, 9, 14, m[s[14]], m[s[15]]);
+    mix_four(v, 0, m, blake2b_sigma[round]);
+    mix_four(v, 1, m, blake2b_sigma[round] + 8);
   }
   for (size_t i = 0; i < 8; i++) {
     state[i] = exclusive_or(state[i], exclusive_or(v[i], v[8 + i]));

@@ -4,6 +4,7 @@
 // pages took longer than encoding what was then written there; so the system is asked for huge ones.
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "CKernels.h"
 
@@ -29,3 +30,8 @@ void *ck_pages_allocate(size_t byte_count) {
 }
 
 void ck_pages_free(void *memory) { free(memory); }
+
+size_t ck_memory_bytes(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : 0;
+}

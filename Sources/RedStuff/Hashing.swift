@@ -70,31 +70,6 @@ extension Digest {
   }
 }
 
-/// Memory for one job, freed with it.
-@safe struct Scratch: ~Copyable {
-  let base: UnsafeMutablePointer<UInt8>
-  let byteCount: Int
-
-  /// Not initialised.
-  init(byteCount: Int) {
-    self.byteCount = byteCount
-    unsafe base = allocatePages(byteCount)
-  }
-
-  deinit {
-    unsafe ck_pages_free(base)
-  }
-}
-
-/// Memory that is not initialised, aligned to the cache line at least, so that vector loads do not
-/// straddle two; for `ck_pages_free`.
-func allocatePages(_ byteCount: Int) -> UnsafeMutablePointer<UInt8> {
-  guard let memory = unsafe ck_pages_allocate(byteCount) else {
-    preconditionFailure("no memory for \(byteCount) bytes")
-  }
-  return unsafe memory.bindMemory(to: UInt8.self, capacity: max(byteCount, 1))
-}
-
 /// Hashes in lanes over raw memory.
 enum HashLanes {
   /// H(00 || symbol) of `count` symbols that lie one after the other.

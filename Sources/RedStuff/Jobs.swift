@@ -30,23 +30,42 @@ package struct JobPhase: Sendable {
   }
 }
 
-/// Memory that the jobs of several phases share.
-///
-/// `@unchecked Sendable`: the pointer never changes, and jobs touch the bytes under the invariant
-/// above; waiting between phases orders their accesses.
-@safe final class SharedBytes: @unchecked Sendable {
-  let base: UnsafeMutablePointer<UInt8>
+/// Memory for one job, given back with it.
+struct Scratch: ~Copyable {
   let byteCount: Int
+  private let block: PageBlock
 
   /// Not initialised.
   init(byteCount: Int) {
     self.byteCount = byteCount
-    unsafe base = allocatePages(byteCount)
+    block = PagePool.allocate(byteCount)
   }
 
   deinit {
-    unsafe ck_pages_free(base)
+    PagePool.free(block)
   }
+
+  var base: UnsafeMutablePointer<UInt8> { unsafe block.base }
+}
+
+/// Memory that the jobs of several phases share.
+///
+/// Jobs touch the bytes under the invariant above; waiting between phases orders their accesses.
+final class SharedBytes: Sendable {
+  let byteCount: Int
+  private let block: PageBlock
+
+  /// Not initialised.
+  init(byteCount: Int) {
+    self.byteCount = byteCount
+    block = PagePool.allocate(byteCount)
+  }
+
+  deinit {
+    PagePool.free(block)
+  }
+
+  var base: UnsafeMutablePointer<UInt8> { unsafe block.base }
 
   func clear(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)

@@ -15,6 +15,7 @@ import Drivers
 import Foundation
 import Gateway
 import Logging
+import RedStuff
 import SliverStore
 import World
 
@@ -151,6 +152,7 @@ actor LocalCluster {
         } catch {
           logger.warning("registry maintenance failed and is tried again: \(error)")
         }
+        PagePool.releaseIdle()
         guard (try? await clock.sleep(for: Self.maintenanceInterval)) != nil else { return }
       }
     }

@@ -70,6 +70,9 @@ void *ck_pages_allocate(size_t byte_count);
 /// Takes back what ck_pages_allocate gave, or NULL.
 void ck_pages_free(void *memory);
 
+/// Bytes of memory of this machine; 0 where the system does not say.
+size_t ck_memory_bytes(void);
+
 // ---------------------------------------------------------------------------------------------
 // GF(2^16): rows of blocks
 //
