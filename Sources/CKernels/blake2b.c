@@ -145,8 +145,20 @@ static lane_functions lanes_of(ck_level level) {
   return (lane_functions){1, NULL, NULL, NULL};
 }
 
-void ck_blake2b_many_at(ck_level level, const uint8_t *messages, size_t stride, size_t length,
-                        int prefix, size_t count, uint8_t *digests, size_t digest_stride) {
+/// Where digests go: one row of them after the other, with `row_skip` bytes between two rows.
+typedef struct digest_rows {
+  uint8_t *digests;
+  size_t digest_stride;
+  size_t row_length;
+  size_t row_skip;
+} digest_rows;
+
+static uint8_t *digest_at(digest_rows rows, size_t index) {
+  return rows.digests + index * rows.digest_stride + index / rows.row_length * rows.row_skip;
+}
+
+static void hash_many(ck_level level, const uint8_t *messages, size_t stride, size_t length,
+                      int prefix, size_t count, digest_rows rows) {
   lane_functions lanes = lanes_of(level);
   size_t done = 0;
   // Lanes left over repeat the last message: cheaper than hashing two or more one by one.
@@ -160,19 +172,33 @@ void ck_blake2b_many_at(ck_level level, const uint8_t *messages, size_t stride, 
     }
     lanes.hash(lane_messages, length, prefix, lane_digests);
     for (size_t lane = 0; lane < used; lane++) {
-      memcpy(digests + (done + lane) * digest_stride, lane_digests[lane], BLAKE2B_DIGEST_BYTES);
+      memcpy(digest_at(rows, done + lane), lane_digests[lane], BLAKE2B_DIGEST_BYTES);
     }
     done += used;
   }
   for (; done < count; done++) {
-    hash_one(messages + done * stride, length, prefix, digests + done * digest_stride);
+    hash_one(messages + done * stride, length, prefix, digest_at(rows, done));
   }
 }
 
-void ck_blake2b_many(const uint8_t *messages, size_t stride, size_t length, int prefix, size_t count,
-                     uint8_t *digests, size_t digest_stride) {
-  ck_blake2b_many_at(ck_level_in_use(), messages, stride, length, prefix, count, digests,
-                     digest_stride);
+void ck_blake2b_many(ck_level level, const uint8_t *messages, size_t stride, size_t length,
+                     int prefix, size_t count, uint8_t *digests, size_t digest_stride) {
+  hash_many(level, messages, stride, length, prefix, count,
+            (digest_rows){digests, digest_stride, SIZE_MAX, 0});
+}
+
+void ck_blake2b_rows_at(ck_level level, const uint8_t *messages, size_t length, int prefix,
+                        size_t row_length, size_t row_count, uint8_t *digests, size_t row_stride) {
+  if (row_length == 0) return;
+  hash_many(level, messages, length, length, prefix, row_length * row_count,
+            (digest_rows){digests, BLAKE2B_DIGEST_BYTES, row_length,
+                          row_stride - row_length * BLAKE2B_DIGEST_BYTES});
+}
+
+void ck_blake2b_rows(const uint8_t *messages, size_t length, int prefix, size_t row_length,
+                     size_t row_count, uint8_t *digests, size_t row_stride) {
+  ck_blake2b_rows_at(ck_level_in_use(), messages, length, prefix, row_length, row_count, digests,
+                     row_stride);
 }
 
 static void hash_pair(const uint8_t *left, const uint8_t *right, uint8_t prefix, uint8_t *digest) {

@@ -15,8 +15,8 @@
 
 #include "blake2b.h"
 
-/// Four mixes, which touch different words: the columns of the state, or with `turn` 1 its diagonals.
-/// They go step by step side by side, so that one's waits are filled with the work of the others.
+/// Four mixes, which touch different words: the columns of the state, or with `turn` 1 its
+/// diagonals. They go step by step side by side, so that the waits of one are filled with the others.
 static inline __attribute__((always_inline)) void mix_four(words v[16], size_t turn,
                                                            const words m[16],
                                                            const uint8_t order[8]) {

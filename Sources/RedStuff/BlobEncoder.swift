@@ -3,7 +3,8 @@
 // A blob becomes its 2n slivers, its metadata and its blob ID.
 //
 // Phases, each of independent jobs:
-//   1 columns: the k2 columns of the message matrix are extended to n rows (primary slivers);
+//   1 columns: the k2 columns of the message matrix are filled with the blob and extended to n rows
+//     (primary slivers);
 //   2 rows: each of the n rows is extended to n symbols, every symbol is hashed once, and the repair
 //     symbols of the first k1 rows become secondary slivers (MatrixHasher);
 //   3 column trees: what is left of them goes up to the secondary hashes.
@@ -37,10 +38,12 @@ package final class BlobEncoder: Sendable {
   /// The n - k2 columns of repair symbols; empty for `.identityOnly`.
   private let repairColumns: SharedBytes
   private let hasher: MatrixHasher
+  /// Until all columns are filled.
+  private let blob: Mutex<BlobPieces?>
   private let sink: SliverSink?
   private let jobsDone = Atomic<Int>(0)
 
-  /// Copies the blob, so the caller may drop it. Memory: see `memoryByteCount`.
+  /// Holds the blob during the first phase. Memory: see `memoryByteCount`.
   package convenience init(
     _ blob: [UInt8], parameters: EncodingParameters, output: Output = .slivers
   ) throws(EncodingParametersError) {
@@ -53,15 +56,10 @@ package final class BlobEncoder: Sendable {
     pieces: [[UInt8]], parameters: EncodingParameters, output: Output = .slivers,
     sink: SliverSink? = nil
   ) throws(EncodingParametersError) {
-    let blobByteCount = pieces.reduce(0) { $0 + $1.count }
+    let blob = BlobPieces(pieces)
     try self.init(
-      blobByteCount: UInt64(blobByteCount), parameters: parameters, output: output, sink: sink)
-    var offset = 0
-    for piece in pieces {
-      primary.write(piece.span, at: offset)
-      offset += piece.count
-    }
-    clearPadding()
+      blobByteCount: UInt64(blob.byteCount), blob: blob, parameters: parameters, output: output,
+      sink: sink)
   }
 
   /// For a decoder that puts the blob into the first rows of `primary` itself before phase 1, to
@@ -69,7 +67,7 @@ package final class BlobEncoder: Sendable {
   convenience init(rebuilding metadata: VerifiedBlobMetadata) {
     do {
       try self.init(
-        blobByteCount: metadata.blobByteCount, parameters: metadata.parameters,
+        blobByteCount: metadata.blobByteCount, blob: nil, parameters: metadata.parameters,
         output: .identityOnly)
     } catch {
       preconditionFailure("verified metadata has an impossible length: \(error)")
@@ -77,7 +75,8 @@ package final class BlobEncoder: Sendable {
   }
 
   private init(
-    blobByteCount: UInt64, parameters: EncodingParameters, output: Output, sink: SliverSink? = nil
+    blobByteCount: UInt64, blob: BlobPieces?, parameters: EncodingParameters, output: Output,
+    sink: SliverSink? = nil
   ) throws(EncodingParametersError) {
     precondition(sink == nil || output == .slivers, "no slivers are made that could be handed out")
     let n = parameters.shardCount
@@ -85,6 +84,7 @@ package final class BlobEncoder: Sendable {
     self.parameters = parameters
     self.blobByteCount = blobByteCount
     self.output = output
+    self.blob = Mutex(blob)
     self.sink = sink
     symbolByteCount = s
     primary = SharedBytes(byteCount: n * parameters.sliverByteCount(.primary, symbolByteCount: s))
@@ -150,11 +150,6 @@ package final class BlobEncoder: Sendable {
     return hasher.metadata(blobByteCount: blobByteCount, symbolByteCount: symbolByteCount)
   }
 
-  func clearPadding() {
-    let matrixByteCount = parameters.sourceSymbolCount * symbolByteCount
-    primary.clear(Int(blobByteCount)..<matrixByteCount)
-  }
-
   private var jobCounts: [Int] {
     [
       JobSizes.jobCount(
@@ -164,17 +159,26 @@ package final class BlobEncoder: Sendable {
     ]
   }
 
-  /// Phase 1: some columns from k1 to n symbols.
+  /// Phase 1: some columns from the blob, and from k1 to n symbols.
   private func extendColumns(_ job: Int, _ scratch: JobScratch) {
     let columns = JobSizes.range(
       job, of: parameters.secondarySourceCount,
       perJob: JobSizes.columnsPerJob(symbolByteCount: symbolByteCount))
+    if let blob = blob.withLock({ $0 }) {
+      let rowByteCount = parameters.sliverByteCount(.primary, symbolByteCount: symbolByteCount)
+      for row in 0..<parameters.primarySourceCount {
+        let offset = row * rowByteCount + columns.lowerBound * symbolByteCount
+        unsafe blob.copy(
+          from: offset, byteCount: columns.count * symbolByteCount, to: primary.base + offset)
+      }
+    }
     parameters.extendColumns(
       columns, of: primary, symbolByteCount: symbolByteCount, codec: &scratch.codec)
   }
 
   /// Phase 2: a group of rows from k2 to n symbols, and their hashes.
   private func hashRows(ofGroup group: Int, _ scratch: JobScratch) {
+    blob.withLock { $0 = nil }
     let whole = SymbolStrip(offset: 0, byteCount: symbolByteCount, isLast: true)
     unsafe hasher.hashRows(ofGroup: group, whole, matrix: primary.base, scratch) { rows, repair in
       if output == .slivers { unsafe storeRepair(of: rows, repair) }

@@ -17,11 +17,12 @@ package final class BlobIdentifier: Sendable {
   package typealias Source =
     @Sendable (_ offset: UInt64, _ bytes: inout MutableSpan<UInt8>) throws -> Void
 
-  /// Wider strips gain nothing: reading, transforms and hashes are at their full speed.
-  static let stripByteCountTarget = 4096
-  /// What the strips of all symbols may take together. With many shards they get narrower, down to
-  /// where reading them in pieces begins to cost: a thousand shards have strips of some 900 bytes.
-  static let matrixByteCountTarget = 600 << 20
+  /// What the strips of all symbols take together while they are wide: a share of the cache.
+  static let matrixByteCountTarget = 8 << 20
+  /// Narrower strips cost more for the waiting hashes and for reading in pieces than they gain.
+  static let stripByteCountMin = 1024
+  /// What the strips of all symbols may take in any case: a thousand shards have strips of 896 bytes.
+  static let matrixByteCountMax = 600 << 20
   /// Hash states can only wait between whole blocks of the hash; the code needs 64.
   static let stripByteAlignment = 128
 
@@ -42,10 +43,10 @@ package final class BlobIdentifier: Sendable {
     blobByteCount: UInt64, parameters: EncodingParameters, source: @escaping Source
   ) throws(EncodingParametersError) {
     let cells = parameters.shardCount * parameters.secondarySourceCount
-    let fitting = max(Self.matrixByteCountTarget / cells, Self.stripByteAlignment)
+    let wanted = max(Self.matrixByteCountTarget / cells, Self.stripByteCountMin)
     try self.init(
       blobByteCount: blobByteCount, parameters: parameters,
-      stripByteCount: min(fitting, Self.stripByteCountTarget), source: source)
+      stripByteCount: min(wanted, Self.matrixByteCountMax / cells), source: source)
   }
 
   /// With strips of a given width, rounded down to what is possible.

@@ -75,7 +75,7 @@ package final class EncodingProbe {
     case .columnCode: encode(.secondary, codewordCount: columnCount)
     case .rowCode: encode(.primary, codewordCount: rowCount)
     case .leaves:
-      unsafe ck_blake2b_many_at(
+      unsafe ck_blake2b_many(
         level.hash, source.base, symbolByteCount, symbolByteCount, Int32(MerkleTree.leafPrefix),
         leafCount, target.base, Digest.byteCount)
     case .trees:
@@ -135,7 +135,7 @@ package enum KernelProbe {
   /// Hashes the bytes as messages of `length` bytes.
   package static func hash(_ bytes: [UInt8], length: Int, level: ProbeLevel) {
     var digests = [UInt8](repeating: 0, count: bytes.count / length * Digest.byteCount)
-    unsafe ck_blake2b_many_at(
+    unsafe ck_blake2b_many(
       level.hash, bytes, length, length, -1, bytes.count / length, &digests, Digest.byteCount)
   }
 

@@ -77,9 +77,20 @@ enum HashLanes {
     _ symbols: UnsafePointer<UInt8>, symbolByteCount: Int, count: Int,
     into digests: UnsafeMutablePointer<UInt8>
   ) {
-    unsafe ck_blake2b_many(
-      symbols, symbolByteCount, symbolByteCount, Int32(MerkleTree.leafPrefix), count,
-      digests, Digest.byteCount)
+    unsafe hashLeafRows(
+      symbols, symbolByteCount: symbolByteCount, rowLength: count, rowCount: 1, into: digests,
+      digestStride: count * Digest.byteCount)
+  }
+
+  /// The same for rows of symbols, all one after the other; the digests of a row start
+  /// `digestStride` bytes after those of the row before.
+  static func hashLeafRows(
+    _ symbols: UnsafePointer<UInt8>, symbolByteCount: Int, rowLength: Int, rowCount: Int,
+    into digests: UnsafeMutablePointer<UInt8>, digestStride: Int
+  ) {
+    unsafe ck_blake2b_rows(
+      symbols, symbolByteCount, Int32(MerkleTree.leafPrefix), rowLength, rowCount, digests,
+      digestStride)
   }
 
   /// The next strip of `count` leaves that lie side by side, one state for each. Digests come out

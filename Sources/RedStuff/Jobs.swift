@@ -115,6 +115,10 @@ enum JobSizes {
   static let rowBytes = 1024
   /// Above this, more rows would only make jobs scarce.
   static let rowCountMax = 32
+  /// Symbols that fill the lanes of the hashes a few times, so that those left over do not count.
+  static let hashedSymbolCount = 32
+  /// Rows that are hashed together for that take no more than this, so that they stay in the cache.
+  static let hashedByteCountMax = 4 << 20
 
   static func columnsPerJob(symbolByteCount: Int) -> Int {
     max(1, columnBytes / symbolByteCount)

@@ -28,7 +28,7 @@ final class MatrixHasher: Sendable {
   /// Enough rows for most of a column tree, few enough that their leaves stay in the cache.
   private static let rowsPerGroupMax = 16
   /// Groups that a small matrix has at least, so that there is work for several threads.
-  private static let groupCountMin = 8
+  private static let groupCountMin = 4
   /// From here on a matrix has more symbols than there are symbols of two bytes.
   private static let shortLeafShardCount = 256
   /// Columns that go up together in the end.
@@ -81,46 +81,51 @@ final class MatrixHasher: Sendable {
     let group = (index: group, rows: rows(inGroup: group))
     let leafStride = expander.paddedLeafCount * Digest.byteCount
     let leaves = unsafe scratch.trees.reserve(rowsPerGroup * leafStride)
-    let perBatch = JobSizes.rowsPerJob(symbolByteCount: strip.byteCount)
+    let perBatch = expander.linesPerBatch
     for first in stride(from: group.rows.lowerBound, to: group.rows.upperBound, by: perBatch) {
       let batch = first..<min(first + perBatch, group.rows.upperBound)
       let lines = unsafe matrix + first * expander.lineByteCount
       let repair = unsafe scratch.repair.reserve(batch.count * expander.repairByteCount)
       unsafe expander.expand(lines, lineCount: batch.count, into: repair, codec: &scratch.codec)
       unsafe visit(batch, repair)
-      for row in batch {
-        let leaf = unsafe leaves + (row - group.rows.lowerBound) * leafStride
-        let line = unsafe matrix + row * expander.lineByteCount
-        let repairLine = unsafe repair + (row - first) * expander.repairByteCount
-        unsafe hash(line, expander.sourceCount, strip, firstOfRow: row, column: 0, into: leaf)
-        unsafe hash(
-          repairLine, parameters.shardCount - expander.sourceCount, strip, firstOfRow: row,
-          column: expander.sourceCount, into: leaf + expander.sourceCount * Digest.byteCount)
-      }
+      let leaf = unsafe leaves + (first - group.rows.lowerBound) * leafStride
+      unsafe hash(
+        lines, strip, rows: batch, columns: 0..<expander.sourceCount, into: leaf, leafStride)
+      unsafe hash(
+        repair, strip, rows: batch, columns: expander.sourceCount..<parameters.shardCount,
+        into: leaf + expander.sourceCount * Digest.byteCount, leafStride)
     }
     guard strip.isLast else { return }
     unsafe raiseColumns(group.index, leaves, leafStride, rowCount: group.rows.count, scratch)
     unsafe raiseRows(group.rows, leaves, leafStride)
   }
 
-  /// Leaf hashes of `count` adjacent symbols of a row.
+  /// Leaf hashes of some columns of some rows, whose symbols lie one after the other.
   private func hash(
-    _ symbols: UnsafePointer<UInt8>, _ count: Int, _ strip: SymbolStrip, firstOfRow row: Int,
-    column: Int, into digests: UnsafeMutablePointer<UInt8>
+    _ symbols: UnsafePointer<UInt8>, _ strip: SymbolStrip, rows: Range<Int>, columns: Range<Int>,
+    into digests: UnsafeMutablePointer<UInt8>, _ digestStride: Int
   ) {
-    if strip.byteCount == ShortLeaves.symbolByteCount,
-      parameters.shardCount >= Self.shortLeafShardCount
-    {
-      return unsafe ShortLeaves.copyLeaves(symbols, count: count, into: digests)
+    let isShort =
+      strip.byteCount == ShortLeaves.symbolByteCount
+      && parameters.shardCount >= Self.shortLeafShardCount
+    guard isShort || strips.byteCount > 0 else {
+      return unsafe HashLanes.hashLeafRows(
+        symbols, symbolByteCount: strip.byteCount, rowLength: columns.count, rowCount: rows.count,
+        into: digests, digestStride: digestStride)
     }
-    guard strips.byteCount > 0 else {
-      unsafe HashLanes.hashLeaves(
-        symbols, symbolByteCount: strip.byteCount, count: count, into: digests)
-      return
+    for row in rows {
+      let line = row - rows.lowerBound
+      let symbols = unsafe symbols + line * columns.count * strip.byteCount
+      let digests = unsafe digests + line * digestStride
+      if isShort {
+        unsafe ShortLeaves.copyLeaves(symbols, count: columns.count, into: digests)
+      } else {
+        let first = row * parameters.shardCount + columns.lowerBound
+        unsafe HashLanes.hashLeafStrips(
+          symbols, strip, count: columns.count,
+          states: strips.base + first * MemoryLayout<ck_blake2b_strip>.stride, into: digests)
+      }
     }
-    let first = (row * parameters.shardCount + column) * MemoryLayout<ck_blake2b_strip>.stride
-    unsafe HashLanes.hashLeafStrips(
-      symbols, strip, count: count, states: strips.base + first, into: digests)
   }
 
   /// The column trees as far as one group goes: one node per column remains.

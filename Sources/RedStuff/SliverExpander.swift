@@ -40,6 +40,13 @@ struct SliverExpander: Sendable {
 
   var lineByteCount: Int { sourceCount * symbolByteCount }
   var repairByteCount: Int { (shardCount - sourceCount) * symbolByteCount }
+  /// Lines to expand and hash together: enough to fill the hash lanes even with few repair symbols.
+  var linesPerBatch: Int {
+    let filling = JobSizes.hashedSymbolCount / (shardCount - sourceCount)
+    let fitting = JobSizes.hashedByteCountMax / (shardCount * symbolByteCount)
+    return max(JobSizes.rowsPerJob(symbolByteCount: symbolByteCount), min(filling, fitting))
+  }
+
   /// Leaf digests of a line, padded to an even number as trees need them.
   var paddedLeafCount: Int { (shardCount + 1) / 2 * 2 }
 
@@ -69,15 +76,12 @@ struct SliverExpander: Sendable {
     _ lines: UnsafePointer<UInt8>, repair: UnsafePointer<UInt8>, lineCount: Int,
     into leaves: UnsafeMutablePointer<UInt8>, leafStride: Int
   ) {
-    for line in 0..<lineCount {
-      let target = unsafe leaves + line * leafStride
-      unsafe HashLanes.hashLeaves(
-        lines + line * lineByteCount, symbolByteCount: symbolByteCount, count: sourceCount,
-        into: target)
-      unsafe HashLanes.hashLeaves(
-        repair + line * repairByteCount, symbolByteCount: symbolByteCount,
-        count: shardCount - sourceCount, into: target + sourceCount * Digest.byteCount)
-    }
+    unsafe HashLanes.hashLeafRows(
+      lines, symbolByteCount: symbolByteCount, rowLength: sourceCount, rowCount: lineCount,
+      into: leaves, digestStride: leafStride)
+    unsafe HashLanes.hashLeafRows(
+      repair, symbolByteCount: symbolByteCount, rowLength: shardCount - sourceCount,
+      rowCount: lineCount, into: leaves + sourceCount * Digest.byteCount, digestStride: leafStride)
   }
 
   /// The roots of `lineCount` lines, which may lie in `scratch.lines`.

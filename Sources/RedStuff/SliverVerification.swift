@@ -94,7 +94,7 @@ extension Sliver {
     let s = metadata.symbolByteCount
     let expander = SliverExpander(
       axis: axis, parameters: metadata.parameters, symbolByteCount: s)
-    let perBatch = JobSizes.rowsPerJob(symbolByteCount: s)
+    let perBatch = expander.linesPerBatch
     let lines = unsafe scratch.lines.reserve(
       min(perBatch, slivers.count) * expander.lineByteCount)
     var roots: [Digest] = []

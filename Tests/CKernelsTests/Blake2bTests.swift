@@ -84,7 +84,7 @@ import Testing
   ) -> [[UInt8]] {
     let digestStride = 40
     var digests = [UInt8](repeating: 0xEE, count: count * digestStride)
-    unsafe ck_blake2b_many_at(
+    unsafe ck_blake2b_many(
       level, messages, stride, length, prefix, count, &digests, digestStride)
     return (0..<count).map { index in
       let slot = digests[index * digestStride..<(index + 1) * digestStride]
@@ -128,17 +128,35 @@ import Testing
       var nodes = testBytes(count: 64 * count)
       let expected = (0..<count).flatMap { digest(of: [[1], nodes[$0 * 64..<($0 + 1) * 64]]) }
       unsafe nodes.withUnsafeMutableBufferPointer {
-        unsafe ck_blake2b_many_at(
+        unsafe ck_blake2b_many(
           level, $0.baseAddress, 64, 64, 1, count, $0.baseAddress, 32)
       }
       expectEqual(Array(nodes.prefix(32 * count)), expected, "\(count) nodes")
     }
   }
 
-  @Test func `the batch of the level in use gives the same digests`() {
+  @Test(arguments: supportedLevels)
+  func `rows of messages give rows of digests`(level: ck_level) {
+    for (rowLength, rowCount) in [(1, 9), (3, 1), (3, 5), (7, 2), (8, 4), (9, 3), (0, 2)] {
+      let rowStride = 32 * rowLength + 24
+      let messages = testBytes(count: rowLength * rowCount * 50)
+      var digests = [UInt8](repeating: 0xEE, count: rowCount * rowStride)
+      unsafe ck_blake2b_rows_at(
+        level, messages, 50, 0, rowLength, rowCount, &digests, rowStride)
+      let expected = (0..<rowCount).flatMap { row in
+        (0..<rowLength).flatMap { place in
+          let start = (row * rowLength + place) * 50
+          return digest(of: [[0], messages[start..<start + 50]])
+        } + [UInt8](repeating: 0xEE, count: 24)
+      }
+      expectEqual(digests, expected, "\(rowCount) rows of \(rowLength)")
+    }
+  }
+
+  @Test func `the rows of the level in use give the same digests`() {
     let messages = testBytes(count: 9 * 50)
     var digests = [UInt8](repeating: 0, count: 9 * 32)
-    unsafe ck_blake2b_many(messages, 50, 50, 0, 9, &digests, 32)
+    unsafe ck_blake2b_rows(messages, 50, 0, 3, 3, &digests, 96)
     let expected = (0..<9).flatMap { digest(of: [[0], messages[$0 * 50..<($0 + 1) * 50]]) }
     #expect(digests == expected)
   }

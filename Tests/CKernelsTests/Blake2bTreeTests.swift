@@ -10,7 +10,7 @@ import Testing
     _ messages: [UInt8], stride: Int, length: Int, prefix: UInt8, count: Int
   ) -> [UInt8] {
     var digests = [UInt8](repeating: 0, count: count * 32)
-    unsafe ck_blake2b_many_at(
+    unsafe ck_blake2b_many(
       CK_LEVEL_SCALAR, messages, stride, length, Int32(prefix), count, &digests, 32)
     return digests
   }

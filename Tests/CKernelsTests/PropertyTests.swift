@@ -36,7 +36,7 @@ import Testing
       for length in 0...1024 {
         // Twice the same message, so that lanes are used where there are any.
         var pair = [UInt8](repeating: 0, count: 64)
-        unsafe ck_blake2b_many_at(level, pattern, 0, length, prefix, 2, &pair, 32)
+        unsafe ck_blake2b_many(level, pattern, 0, length, prefix, 2, &pair, 32)
         digests += pair.prefix(32)
         expectEqual(Array(pair.prefix(32)), Array(pair.suffix(32)), "\(length) bytes")
       }
@@ -69,7 +69,7 @@ import Testing
       var digests = [UInt8](repeating: 0xEE, count: batch.count * batch.digestStride)
       unsafe bytes.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return }
-        unsafe ck_blake2b_many_at(
+        unsafe ck_blake2b_many(
           level, base + batch.offset, batch.stride, batch.length, batch.prefix, batch.count,
           &digests, batch.digestStride)
       }
@@ -112,7 +112,7 @@ import Testing
             }
             for level in supportedLevels {
               let digests = try GuardedBytes(byteCount: 32 * count, place: .atEnd)
-              unsafe ck_blake2b_many_at(
+              unsafe ck_blake2b_many(
                 level, guarded.base, length, length, prefix, count, digests.base, 32)
               let found = (0..<32 * count).map { unsafe digests.base[$0] }
               expectEqual(found, expected, "\(count) of \(length) bytes at \(levelName(level))")

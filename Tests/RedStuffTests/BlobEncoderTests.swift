@@ -2,6 +2,7 @@
 //
 // Blobs to slivers, hashes and blob IDs, against the reference implementation.
 
+import RunSeed
 import Synchronization
 import Testing
 
@@ -177,6 +178,23 @@ import Testing
     #expect(encoded.symbolByteCount == 180)
     #expect(
       left.withLock { $0 } == slivers(encoded, .primary) + slivers(encoded, .secondary))
+  }
+
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  func `any range of a blob in pieces is copied, with zeros behind its end`(seed: UInt64) {
+    var dice = Dice(seed: seed)
+    let pieces = (0..<dice.below(6)).map { _ in dice.bytes(dice.below(40)) }
+    let whole = pieces.flatMap { $0 }
+    let blob = BlobPieces(pieces)
+    #expect(blob.byteCount == whole.count)
+    let target = Scratch(byteCount: 300)
+    for _ in 0..<200 {
+      let (offset, count) = (dice.below(250), dice.below(300))
+      unsafe blob.copy(from: offset, byteCount: count, to: target.base)
+      let found = unsafe Array(UnsafeBufferPointer(start: target.base, count: count))
+      let present = whole.dropFirst(offset).prefix(count)
+      #expect(found == present + [UInt8](repeating: 0, count: count - present.count))
+    }
   }
 
   @Test func `a pair holds row p and column n-1-p`() throws {

@@ -89,7 +89,7 @@ import Testing
   @Test func `the strips of a thousand shards take less than a gigabyte`() throws {
     let parameters = try EncodingParameters(shardCount: 1000)
     let cells = 1000 * parameters.secondarySourceCount
-    let width = BlobIdentifier.matrixByteCountTarget / cells / 128 * 128
+    let width = BlobIdentifier.matrixByteCountMax / cells / 128 * 128
     #expect(width >= 512)
     let states = MatrixHasher.memoryByteCount(parameters: parameters, inStrips: true)
     #expect(cells * width + states < 800 << 20)

@@ -70,7 +70,7 @@ import Testing
   }
 
   @Test(arguments: 1...20 as ClosedRange<UInt64>)
-  func `what is used and what waits stays within nine eighths of the most that was used`(seed: UInt64) throws {
+  func `used and waiting blocks stay within nine eighths of the most used`(seed: UInt64) throws {
     var dice = Dice(seed: seed)
     var waiting = WaitingBlocks(byteCountMax: 3000)
     var live: [PageBlock] = []

@@ -185,18 +185,24 @@ void ck_blake2b_update(ck_blake2b *hash, const uint8_t *bytes, size_t byte_count
 /// Writes the 32-byte digest. The context must be initialised again before the next use.
 void ck_blake2b_final(ck_blake2b *hash, uint8_t *digest);
 
-/// Hashes `count` messages of `length` bytes that start `stride` bytes apart; digest i (32 bytes)
-/// goes to digests + i * digest_stride. With `prefix` in 0...255 that byte is hashed before each
-/// message; with -1 there is none.
+/// Hashes, at a given level, which must be supported, `count` messages of `length` bytes that start
+/// `stride` bytes apart; digest i (32 bytes) goes to digests + i * digest_stride. With `prefix` in
+/// 0...255 that byte is hashed before each message; with -1 there is none.
 ///
 /// `digests` may be `messages` itself when digest_stride <= stride and 32 <= stride (a tree level
 /// hashed in place: stride 64, length 64, prefix 1, digest_stride 32). No other overlap.
-void ck_blake2b_many(const uint8_t *messages, size_t stride, size_t length, int prefix, size_t count,
-                     uint8_t *digests, size_t digest_stride);
+void ck_blake2b_many(ck_level level, const uint8_t *messages, size_t stride, size_t length,
+                     int prefix, size_t count, uint8_t *digests, size_t digest_stride);
+
+/// Hashes rows of `row_length` messages of `length` bytes, all one after the other, behind the prefix
+/// as above. The digests of a row lie side by side; those of the next row start `row_stride` bytes
+/// after them, at least 32 * row_length. Lanes do not care where a row ends. No overlap.
+void ck_blake2b_rows(const uint8_t *messages, size_t length, int prefix, size_t row_length,
+                     size_t row_count, uint8_t *digests, size_t row_stride);
 
 /// The same at a given level, which must be supported.
-void ck_blake2b_many_at(ck_level level, const uint8_t *messages, size_t stride, size_t length,
-                        int prefix, size_t count, uint8_t *digests, size_t digest_stride);
+void ck_blake2b_rows_at(ck_level level, const uint8_t *messages, size_t length, int prefix,
+                        size_t row_length, size_t row_count, uint8_t *digests, size_t row_stride);
 
 /// Hashes `count` pairs of 32-byte digests behind the byte `prefix`: digest i of left + i *
 /// left_stride and right + i * right_stride goes to digests + i * 32. A stride of 0 takes the same
