@@ -28,6 +28,19 @@ size_t ck_row_block_count(size_t symbol_bytes, size_t codeword_count) {
   return shape.whole_blocks * codeword_count + (shape.half_bytes == 0 ? 0 : tail_blocks);
 }
 
+/// The next strip goes on where a run of blocks ends inside a symbol; by then its bytes shall be in
+/// the cache, which no CPU guesses for runs this short.
+static inline void fetch_next_run(const uint8_t *run_end, size_t run, size_t blocks_left) {
+  size_t count = smaller(run, blocks_left);
+  for (size_t i = 0; i < count; i++) __builtin_prefetch(run_end + i * BLOCK_BYTES);
+}
+
+/// The same for bytes that will be written.
+static inline void claim_next_run(const uint8_t *run_end, size_t run, size_t blocks_left) {
+  size_t count = smaller(run, blocks_left);
+  for (size_t i = 0; i < count; i++) __builtin_prefetch(run_end + i * BLOCK_BYTES, 1);
+}
+
 /// `tails` tails of `half` + `half` bytes, `stride` apart, into one block.
 static void gather_tails(uint8_t *block, const uint8_t *tail, size_t half, size_t stride,
                          size_t tails) {
@@ -68,7 +81,9 @@ void ck_row_gather(uint8_t *row, const uint8_t *symbol, size_t symbol_bytes, siz
   while (block < smaller(end, whole_total)) {
     size_t codeword = block / shape.whole_blocks, inside = block % shape.whole_blocks;
     size_t run = smaller(shape.whole_blocks - inside, end - block);
-    memcpy(row, symbol + codeword * codeword_stride + inside * BLOCK_BYTES, run * BLOCK_BYTES);
+    const uint8_t *from = symbol + codeword * codeword_stride + inside * BLOCK_BYTES;
+    memcpy(row, from, run * BLOCK_BYTES);
+    fetch_next_run(from + run * BLOCK_BYTES, run, shape.whole_blocks - inside - run);
     row += run * BLOCK_BYTES;
     block += run;
   }
@@ -90,7 +105,9 @@ void ck_row_scatter(const uint8_t *row, uint8_t *symbol, size_t symbol_bytes,
   while (block < smaller(end, whole_total)) {
     size_t codeword = block / shape.whole_blocks, inside = block % shape.whole_blocks;
     size_t run = smaller(shape.whole_blocks - inside, end - block);
-    memcpy(symbol + codeword * codeword_stride + inside * BLOCK_BYTES, row, run * BLOCK_BYTES);
+    uint8_t *to = symbol + codeword * codeword_stride + inside * BLOCK_BYTES;
+    memcpy(to, row, run * BLOCK_BYTES);
+    claim_next_run(to + run * BLOCK_BYTES, run, shape.whole_blocks - inside - run);
     row += run * BLOCK_BYTES;
     block += run;
   }
