@@ -31,7 +31,7 @@ package struct JobPhase: Sendable {
 }
 
 /// Memory for one job, given back with it.
-struct Scratch: ~Copyable {
+struct Scratch: ~Copyable, Sendable {
   let byteCount: Int
   private let block: PageBlock
 
@@ -52,20 +52,15 @@ struct Scratch: ~Copyable {
 ///
 /// Jobs touch the bytes under the invariant above; waiting between phases orders their accesses.
 final class SharedBytes: Sendable {
-  let byteCount: Int
-  private let block: PageBlock
+  private let memory: Scratch
 
   /// Not initialised.
   init(byteCount: Int) {
-    self.byteCount = byteCount
-    block = PagePool.allocate(byteCount)
+    memory = Scratch(byteCount: byteCount)
   }
 
-  deinit {
-    PagePool.free(block)
-  }
-
-  var base: UnsafeMutablePointer<UInt8> { unsafe block.base }
+  var byteCount: Int { memory.byteCount }
+  var base: UnsafeMutablePointer<UInt8> { unsafe memory.base }
 
   func clear(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
