@@ -121,6 +121,11 @@ package final class BlobEncoder: Sendable {
 
   /// To be run one after the other, every job exactly once.
   package var phases: [JobPhase] {
+    let isOneJob = JobSizes.isOneJob(parameters, symbolByteCount: symbolByteCount)
+    return isOneJob ? [.joined(steps)] : steps
+  }
+
+  private var steps: [JobPhase] {
     jobCounts.enumerated().map { (number, jobCount) in
       JobPhase(jobCount: jobCount) { job in
         ScratchPool.withScratch { scratch in

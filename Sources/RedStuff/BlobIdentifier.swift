@@ -72,7 +72,12 @@ package final class BlobIdentifier: Sendable {
 
   /// To be run one after the other, every job exactly once.
   package var phases: [JobPhase] {
-    let steps = strips.flatMap { strip in
+    let isOneJob = JobSizes.isOneJob(parameters, symbolByteCount: symbolByteCount)
+    return isOneJob ? [.joined(steps)] : steps
+  }
+
+  private var steps: [JobPhase] {
+    let strips = strips.flatMap { strip in
       [
         phase(jobCount: columnJobCount(strip)) { self.extendColumns($0, strip, $1) },
         phase(jobCount: hasher.groupCount) {
@@ -80,7 +85,7 @@ package final class BlobIdentifier: Sendable {
         },
       ]
     }
-    return steps + [
+    return strips + [
       phase(jobCount: hasher.columnJobCount) { job, _ in self.hasher.hashColumns(job) }
     ]
   }
@@ -88,7 +93,7 @@ package final class BlobIdentifier: Sendable {
   /// Metadata and blob ID. All jobs must have run. Throws the first error of the source.
   package func finish() throws -> VerifiedBlobMetadata {
     let done = jobsDone.load(ordering: .relaxed)
-    let expected = phases.reduce(0) { $0 + $1.jobCount }
+    let expected = steps.reduce(0) { $0 + $1.jobCount }
     precondition(done == expected, "\(done) of \(expected) jobs have run")
     if let failure = failure.withLock({ $0 }) { throw failure }
     return hasher.metadata(blobByteCount: blobByteCount, symbolByteCount: symbolByteCount)

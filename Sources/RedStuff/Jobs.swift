@@ -28,6 +28,11 @@ package struct JobPhase: Sendable {
   package func runSerially() {
     for job in 0..<jobCount { run(job) }
   }
+
+  /// One job that does all there is, one after the other.
+  static func joined(_ phases: [JobPhase]) -> JobPhase {
+    JobPhase(jobCount: 1) { _ in for phase in phases { phase.runSerially() } }
+  }
 }
 
 /// Memory for one job, given back with it.
@@ -114,6 +119,19 @@ enum JobSizes {
   static let hashedSymbolCount = 32
   /// Rows that are hashed together for that take no more than this, so that they stay in the cache.
   static let hashedByteCountMax = 4 << 20
+
+  /// Whether an encoding is so little work, about a tenth of a millisecond, that handing its phases to
+  /// threads would take as long.
+  static func isOneJob(_ parameters: EncodingParameters, symbolByteCount: Int) -> Bool {
+    let symbolCount = parameters.shardCount * parameters.shardCount
+    let blocksPerLeaf = symbolByteCount / hashBlockByteCount + 1
+    return symbolCount * (blocksPerLeaf + nodesPerSymbol) < sharedBlockCountMin
+  }
+
+  private static let hashBlockByteCount = 128
+  /// Of the tree of its row and the tree of its column.
+  private static let nodesPerSymbol = 2
+  private static let sharedBlockCountMin = 4096
 
   static func columnsPerJob(symbolByteCount: Int) -> Int {
     max(1, columnBytes / symbolByteCount)

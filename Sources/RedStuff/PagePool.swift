@@ -4,7 +4,8 @@
 // up to half as long as encoding it; so large blocks that are given back wait a while for the next blob.
 //
 // Invariant: blocks in use and waiting ones together stay within 9/8 of the most that was in use at any
-// time. Before the pool asks the system for a block, waiting ones go back to it until that holds.
+// time, and within 64 MiB of it. Before the pool asks the system for a block, waiting ones go back to it
+// until that holds.
 
 internal import CKernels
 internal import Synchronization
@@ -58,6 +59,9 @@ package enum PagePool {
 
 /// Which blocks wait, and how much is in use; it allocates and frees nothing itself.
 struct WaitingBlocks: Sendable {
+  /// Something small more shall not send away what waits for something large.
+  private static let excessMax = 64 << 20
+
   let byteCountMax: Int
   private(set) var byteCount = 0
   private(set) var usedByteCount = 0
@@ -81,7 +85,7 @@ struct WaitingBlocks: Sendable {
     let found = smallest.map { remove(at: $0) }
     usedByteCount += found?.byteCount ?? wanted
     usedByteCountMax = max(usedByteCountMax, usedByteCount)
-    let allowed = usedByteCountMax + usedByteCountMax / 8
+    let allowed = usedByteCountMax + min(usedByteCountMax / 8, Self.excessMax)
     return (found, removeFirst(atLeast: usedByteCount + byteCount - allowed))
   }
 

@@ -51,10 +51,9 @@ extension StorageNode {
 
   func wakeRepair() { healingSignal.advance(to: Revision(healingSignal.revision.value + 1)) }
 
-  /// Marks what was asked for in vain, if it should be here. Metadata is fetched at once: it is small, and
-  /// nothing can be repaired or confirmed without it.
+  /// Marks what was asked for in vain, if it should be here, and restores metadata.
   func settleAbsent() async throws {
-    let (absent, withoutMetadata) = healing.withLock { ($0.takeAbsent(), $0.takeLackingMetadata()) }
+    let absent = healing.withLock { $0.takeAbsent() }
     do {
       try await settle(absent)
     } catch {
@@ -64,15 +63,40 @@ extension StorageNode {
       }
       throw error
     }
-    for blob in withoutMetadata where try await isKept(blob) {
-      // What is in memory says nothing about the drives, but saves asking others.
-      let remembered = metadataCache.withLock { $0.take(blob) }
-      guard try await metadata(of: blob) == nil else { continue }
-      if let remembered {
-        try await restore(remembered)
-      } else if let found = try await metadataForRepair(of: blob) {
-        try await restore(found)
+    try await settleMetadata()
+  }
+
+  /// Metadata is restored at once: it is small, and nothing can be repaired or confirmed without it.
+  private func settleMetadata() async throws {
+    var unsettled = healing.withLock { $0.takeLackingMetadata() }
+    var failed: [BlobID] = []
+    var failure: (any Error)?
+    // What could not be settled is looked at again.
+    defer { healing.withLock { for blob in unsettled + failed { _ = $0.lacksMetadata(of: blob) } } }
+    while let blob = unsettled.last {
+      // A registry that does not answer ends the round, a drive that fails only this blob's turn.
+      let isKept = try await isKept(blob)
+      unsettled.removeLast()
+      do {
+        if isKept { try await restoreMetadata(of: blob) }
+      } catch {
+        failed.append(blob)
+        failure = error
       }
+    }
+    if let failure { throw failure }
+  }
+
+  private func restoreMetadata(of blob: BlobID) async throws {
+    // What is in memory says nothing about the drives, but saves asking others.
+    let deletesSeen = lanes.deleteCount
+    let remembered = metadataCache.withLock { $0.take(blob) }
+    defer { if let remembered { remember(remembered, unlessDeletedSince: deletesSeen) } }
+    guard try await metadata(of: blob) == nil else { return }
+    if let remembered {
+      try await restore(remembered)
+    } else if let found = try await fetchMetadata(of: blob) {
+      try await restore(found)
     }
   }
 

@@ -15,6 +15,11 @@ extension StorageNode {
   /// The node's own, else from whichever peer has it; nil if nobody gives it.
   func metadataForRepair(of blob: BlobID) async throws -> VerifiedBlobMetadata? {
     if let known = try await metadata(of: blob) { return known }
+    return try await fetchMetadata(of: blob)
+  }
+
+  /// From whichever peer has it; nil if nobody gives it.
+  func fetchMetadata(of blob: BlobID) async throws -> VerifiedBlobMetadata? {
     for member in peers.ordered(committee.members.filter { $0.id != id }) {
       try Task.checkCancellation()
       let answer = await peers.send(

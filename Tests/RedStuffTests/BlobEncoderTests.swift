@@ -163,6 +163,13 @@ import Testing
         == (try BlobEncoder.encodeSerially(blob, parameters: parameters)).metadata)
   }
 
+  @Test func `little work is one job, much is shared`() throws {
+    let parameters = try EncodingParameters(shardCount: 10)
+    #expect(try BlobEncoder([1, 2, 3], parameters: parameters).phases.map(\.jobCount) == [1])
+    let large = generatedBytes(seed: 7, count: 300_000)
+    #expect(try BlobEncoder(large, parameters: parameters).phases.count == 3)
+  }
+
   @Test func `with a sink every sliver leaves once`() throws {
     let parameters = try EncodingParameters(shardCount: 10)
     let blob = generatedBytes(seed: 8, count: 5000)

@@ -103,6 +103,31 @@ import World
     await node.close()
   }
 
+  @Test func `rotten metadata is restored after the registry did not answer`() async throws {
+    let bench = try await NodeBench()
+    let running = try await bench.start()
+    let blobs = [try bench.encode(), try bench.encode()]
+    for blob in blobs {
+      try await bench.certify(try await bench.store(blob, on: running))
+      try rot(bench, blob.metadata.metadata.bcsBytes)
+    }
+    #expect(await eventually { running.node.cursor.revision >= bench.memory.revision })
+    bench.memory.setOutage(.refusing)
+    await running.node.noteRotten([], metadataOf: blobs.map(\.blobID))
+    await #expect(throws: (any Error).self) { try await running.node.settleAbsent() }
+    bench.memory.setOutage(nil)
+    for blob in blobs {
+      #expect(
+        await eventually {
+          // The node may have to catch up first.
+          try? await running.node.settleAbsent()
+          if case .value = await running.node.drives.metadata(of: blob.blobID) { return true }
+          return false
+        })
+    }
+    try await running.stop()
+  }
+
   @Test func `a large drive is read evenly over the period`() async throws {
     let bench = try await NodeBench()
     let (node, _) = try await filledNode(bench, byteCount: 900_000)
