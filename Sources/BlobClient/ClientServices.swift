@@ -56,8 +56,6 @@ struct ClientServices: Sendable {
 
   /// Runs the jobs of all phases on Compute.
   func run(_ phases: [JobPhase]) async {
-    for phase in phases {
-      await compute.runAll(count: phase.jobCount) { phase.run($0) }
-    }
+    await compute.runAll(phases: phases.map(\.jobCount)) { phases[$0].run($1) }
   }
 }

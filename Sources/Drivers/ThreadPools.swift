@@ -5,7 +5,6 @@
 // computing that they wait for.
 
 internal import NIOPosix
-internal import Synchronization
 internal import World
 
 /// A bounded number of threads that run blocking calls to their end.
@@ -63,38 +62,26 @@ package final class ComputeThreads: Compute {
     try await threads.run(work)
   }
 
-  package func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async {
-    guard count > 0 else { return }
-    let next = Counter()
-    await withTaskGroup(of: Void.self) { group in
-      for _ in 0..<min(width, count) {
-        group.addTask { [threads] in
-          // A turn ends after a while, so that small work does not wait for a large encoding.
-          while !next.isExhausted(below: count) {
-            await threads.run {
-              let end = ContinuousClock.now + Self.turnDuration
-              repeat {
-                guard let index = next.take(below: count) else { return }
-                job(index)
-              } while ContinuousClock.now < end
-            }
-          }
+  package func runAll(
+    phases counts: [Int], _ job: @escaping @Sendable (_ phase: Int, _ index: Int) -> Void
+  ) async {
+    let jobs = PhasedJobs(counts: counts, job)
+    guard jobs.widthMax > 0 else { return }
+    let work = { @Sendable [threads] in
+      // A turn ends after a while, so that small work does not wait for a large encoding.
+      while true {
+        switch await threads.run({ jobs.run(forAtMost: Self.turnDuration) }) {
+        case .turnOver: break
+        case .phaseRunning(let phase): await jobs.wait(forEndOf: phase)
+        case .nothingLeft: return
         }
       }
     }
-  }
-
-  private final class Counter: Sendable {
-    private let value = Mutex(0)
-
-    func isExhausted(below bound: Int) -> Bool { value.withLock { $0 >= bound } }
-
-    func take(below bound: Int) -> Int? {
-      value.withLock { value in
-        guard value < bound else { return nil }
-        defer { value += 1 }
-        return value
-      }
+    let width = min(width, jobs.widthMax)
+    guard width > 1 else { return await work() }
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<width - 1 { group.addTask { await work() } }
+      await work()
     }
   }
 }

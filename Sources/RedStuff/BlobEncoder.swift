@@ -37,6 +37,7 @@ package final class BlobEncoder: Sendable {
   let primary: SharedBytes
   /// The n - k2 columns of repair symbols; empty for `.identityOnly`.
   private let repairColumns: SharedBytes
+  private let isOneJob: Bool
   private let hasher: MatrixHasher
   /// Until all columns are filled.
   private let blob: Mutex<BlobPieces?>
@@ -92,7 +93,8 @@ package final class BlobEncoder: Sendable {
     repairColumns = SharedBytes(
       byteCount: output == .slivers
         ? (n - parameters.secondarySourceCount) * columnByteCount : 0)
-    hasher = MatrixHasher(parameters: parameters)
+    isOneJob = JobSizes.isOneJob(parameters, symbolByteCount: s)
+    hasher = MatrixHasher(parameters: parameters, isOneJob: isOneJob)
   }
 
   /// Bytes that an encoder of such a blob holds at most, besides the caller's blob and some scratch
@@ -121,8 +123,7 @@ package final class BlobEncoder: Sendable {
 
   /// To be run one after the other, every job exactly once.
   package var phases: [JobPhase] {
-    let isOneJob = JobSizes.isOneJob(parameters, symbolByteCount: symbolByteCount)
-    return isOneJob ? [.joined(steps)] : steps
+    isOneJob ? [.joined(steps)] : steps
   }
 
   private var steps: [JobPhase] {
@@ -185,31 +186,14 @@ package final class BlobEncoder: Sendable {
   private func hashRows(ofGroup group: Int, _ scratch: JobScratch) {
     blob.withLock { $0 = nil }
     let whole = SymbolStrip(offset: 0, byteCount: symbolByteCount, isLast: true)
-    unsafe hasher.hashRows(ofGroup: group, whole, matrix: primary.base, scratch) { rows, repair in
-      if output == .slivers { unsafe storeRepair(of: rows, repair) }
-    }
+    unsafe hasher.hashRows(
+      ofGroup: group, whole, matrix: primary.base,
+      repairColumns: output == .slivers ? repairColumns : nil, scratch)
     guard let sink else { return }
     let byteCount = parameters.sliverByteCount(.primary, symbolByteCount: symbolByteCount)
     for row in hasher.rows(inGroup: group) {
       primary.withSpan(row * byteCount..<(row + 1) * byteCount) {
         sink(.primary, SliverIndex(UInt16(row)), $0)
-      }
-    }
-  }
-
-  /// Puts the repair symbols of those of the rows that are among the first k1 into their columns.
-  private func storeRepair(of rows: Range<Int>, _ repair: UnsafePointer<UInt8>) {
-    let sources = rows.clamped(to: 0..<parameters.primarySourceCount)
-    let repairCount = parameters.shardCount - parameters.secondarySourceCount
-    let columnByteCount = parameters.sliverByteCount(.secondary, symbolByteCount: symbolByteCount)
-    for column in 0..<repairCount {
-      var target = unsafe repairColumns.base + column * columnByteCount
-      unsafe target += sources.lowerBound * symbolByteCount
-      var symbol = unsafe repair + column * symbolByteCount
-      for _ in sources {
-        unsafe target.update(from: symbol, count: symbolByteCount)
-        unsafe target += symbolByteCount
-        unsafe symbol += repairCount * symbolByteCount
       }
     }
   }

@@ -34,6 +34,7 @@ package final class BlobIdentifier: Sendable {
   private let source: Source
   /// n rows of k2 strips.
   private let matrix: SharedBytes
+  private let isOneJob: Bool
   private let hasher: MatrixHasher
   private let failure = Mutex<(any Error)?>(nil)
   private let jobsDone = Atomic<Int>(0)
@@ -67,13 +68,14 @@ package final class BlobIdentifier: Sendable {
     }
     matrix = SharedBytes(
       byteCount: parameters.shardCount * parameters.secondarySourceCount * width)
-    hasher = MatrixHasher(parameters: parameters, inStrips: strips.count > 1)
+    isOneJob = JobSizes.isOneJob(parameters, symbolByteCount: s)
+    hasher = MatrixHasher(
+      parameters: parameters, isOneJob: isOneJob, inStrips: strips.count > 1)
   }
 
   /// To be run one after the other, every job exactly once.
   package var phases: [JobPhase] {
-    let isOneJob = JobSizes.isOneJob(parameters, symbolByteCount: symbolByteCount)
-    return isOneJob ? [.joined(steps)] : steps
+    isOneJob ? [.joined(steps)] : steps
   }
 
   private var steps: [JobPhase] {

@@ -21,16 +21,17 @@ extension Sliver {
     try checkShape(parameters: parameters)
     let expander = SliverExpander(
       axis: axis, parameters: parameters, symbolByteCount: symbolByteCount)
-    let repair = SharedBytes(byteCount: expander.repairByteCount)
+    var symbols = bytes
     unsafe bytes.withUnsafeBufferPointer { buffer in
       guard let line = buffer.baseAddress else { return }
-      ScratchPool.withScratch {
-        unsafe expander.expand(line, lineCount: 1, into: repair.base, codec: &$0.codec)
+      ScratchPool.withScratch { scratch in
+        let repair = unsafe expander.roomForRepair(lineCount: 1, in: scratch.repair)
+        unsafe expander.expand(
+          expander.sources(line, lineCount: 1), lineCount: 1, into: repair, codec: &scratch.codec)
+        unsafe symbols.append(contentsOf: repair.bytes)
       }
     }
-    return ExpandedSliver(
-      sliver: self, shardCount: parameters.shardCount,
-      symbols: bytes + repair.bytes(0..<repair.byteCount))
+    return ExpandedSliver(sliver: self, shardCount: parameters.shardCount, symbols: symbols)
   }
 
   /// The symbol where this sliver crosses sliver `target` of the other axis: a plain slice if

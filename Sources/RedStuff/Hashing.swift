@@ -6,6 +6,7 @@
 // All unsafe code about hashes stands here. The raw functions trust their arguments.
 
 internal import CKernels
+internal import ReedSolomon
 
 /// A hash in progress.
 package struct Blake2b {
@@ -77,33 +78,37 @@ enum HashLanes {
     _ symbols: UnsafePointer<UInt8>, symbolByteCount: Int, count: Int,
     into digests: UnsafeMutablePointer<UInt8>
   ) {
+    let symbols = unsafe SymbolGrid(
+      UnsafeRawBufferPointer(start: symbols, count: count * symbolByteCount),
+      symbolStride: symbolByteCount, codewordStride: 0)
     unsafe hashLeafRows(
       symbols, symbolByteCount: symbolByteCount, rowLength: count, rowCount: 1, into: digests,
-      digestStride: count * Digest.byteCount)
+      digestStride: 0)
   }
 
-  /// The same for rows of symbols, all one after the other; the digests of a row start
-  /// `digestStride` bytes after those of the row before.
+  /// The same for `rowCount` codewords of `rowLength` symbols, wherever they lie; the digests of a
+  /// codeword start `digestStride` bytes after those of the one before.
   static func hashLeafRows(
-    _ symbols: UnsafePointer<UInt8>, symbolByteCount: Int, rowLength: Int, rowCount: Int,
+    _ symbols: SymbolGrid, symbolByteCount: Int, rowLength: Int, rowCount: Int,
     into digests: UnsafeMutablePointer<UInt8>, digestStride: Int
   ) {
-    unsafe ck_blake2b_rows(
-      symbols, symbolByteCount, Int32(MerkleTree.leafPrefix), rowLength, rowCount, digests,
-      digestStride)
+    let rows = unsafe ck_message_rows(
+      first: symbols.base, length: symbolByteCount, stride: symbols.symbolStride,
+      row_stride: symbols.codewordStride, row_length: rowLength, row_count: rowCount)
+    unsafe ck_blake2b_rows(rows, Int32(MerkleTree.leafPrefix), digests, digestStride)
   }
 
-  /// The next strip of `count` leaves that lie side by side, one state for each. Digests come out
-  /// of the last strip only.
+  /// The next strip of `count` leaves, `stride` bytes apart, one state for each. Digests come out of the
+  /// last strip only.
   static func hashLeafStrips(
-    _ symbols: UnsafePointer<UInt8>, _ strip: SymbolStrip, count: Int,
+    _ symbols: UnsafePointer<UInt8>, stride: Int, _ strip: SymbolStrip, count: Int,
     states: UnsafeMutablePointer<UInt8>, into digests: UnsafeMutablePointer<UInt8>
   ) {
     unsafe UnsafeMutableRawPointer(states).withMemoryRebound(
       to: ck_blake2b_strip.self, capacity: count
     ) { states in
       unsafe ck_blake2b_strips(
-        states, symbols, strip.byteCount, strip.byteCount, MerkleTree.leafPrefix, count,
+        states, symbols, stride, strip.byteCount, MerkleTree.leafPrefix, count,
         UInt64(strip.offset), strip.isLast, digests, Digest.byteCount)
     }
   }
@@ -169,6 +174,14 @@ enum HashLanes {
         from: nodes + row * width * Digest.byteCount, byteCount: width * Digest.byteCount)
       unsafe (target + width * Digest.byteCount).update(repeating: 0, count: Digest.byteCount)
     }
+  }
+}
+
+extension SymbolGrid {
+  /// The first symbol of the first codeword; the buffer is not empty.
+  var base: UnsafePointer<UInt8> {
+    guard let base = unsafe bytes.baseAddress else { preconditionFailure("a grid without bytes") }
+    return unsafe base.assumingMemoryBound(to: UInt8.self)
   }
 }
 

@@ -116,7 +116,7 @@ enum JobSizes {
   /// Above this, more rows would only make jobs scarce.
   static let rowCountMax = 32
   /// Symbols that fill the lanes of the hashes a few times, so that those left over do not count.
-  static let hashedSymbolCount = 32
+  static let hashedSymbolCount = 64
   /// Rows that are hashed together for that take no more than this, so that they stay in the cache.
   static let hashedByteCountMax = 4 << 20
 

@@ -14,6 +14,7 @@
 // of the columns. Otherwise the roots are those of another tree.
 
 internal import CKernels
+internal import ReedSolomon
 
 /// Bytes of every symbol that are expanded and hashed together.
 struct SymbolStrip: Sendable {
@@ -44,11 +45,12 @@ final class MatrixHasher: Sendable {
   /// The states of n x n leaf hashes; empty if there is only one strip.
   private let strips: SharedBytes
 
-  init(parameters: EncodingParameters, inStrips: Bool = false) {
+  /// - isOneJob: one thread runs everything, so groups need not be many.
+  init(parameters: EncodingParameters, isOneJob: Bool, inStrips: Bool = false) {
     let n = parameters.shardCount
     self.parameters = parameters
     var rows = Self.rowsPerGroupMax
-    while rows > 1 && rows * Self.groupCountMin > n { rows /= 2 }
+    while rows > 1 && rows * (isOneJob ? 1 : Self.groupCountMin) > n { rows /= 2 }
     rowsPerGroup = rows
     groupCount = JobSizes.jobCount(n, perJob: rows)
     nodes = SharedBytes(byteCount: groupCount * n * Digest.byteCount)
@@ -71,38 +73,51 @@ final class MatrixHasher: Sendable {
   /// roots of the rows are done.
   ///
   /// - matrix: all n rows, each the strip of its k2 source symbols.
-  /// - visit: gets the repair symbols of some rows, row after row, before they are dropped.
+  /// - repairColumns: gets the repair symbols of the first k1 rows, as columns; without it they are
+  ///   dropped like all others.
   func hashRows(
-    ofGroup group: Int, _ strip: SymbolStrip, matrix: UnsafePointer<UInt8>, _ scratch: JobScratch,
-    visit: (Range<Int>, UnsafePointer<UInt8>) -> Void = { _, _ in }
+    ofGroup group: Int, _ strip: SymbolStrip, matrix: UnsafePointer<UInt8>,
+    repairColumns: SharedBytes? = nil, _ scratch: JobScratch
   ) {
     let expander = SliverExpander(
       axis: .primary, parameters: parameters, symbolByteCount: strip.byteCount)
     let group = (index: group, rows: rows(inGroup: group))
+    let keptCount = repairColumns == nil ? 0 : parameters.primarySourceCount
     let leafStride = expander.paddedLeafCount * Digest.byteCount
     let leaves = unsafe scratch.trees.reserve(rowsPerGroup * leafStride)
-    let perBatch = expander.linesPerBatch
-    for first in stride(from: group.rows.lowerBound, to: group.rows.upperBound, by: perBatch) {
-      let batch = first..<min(first + perBatch, group.rows.upperBound)
-      let lines = unsafe matrix + first * expander.lineByteCount
-      let repair = unsafe scratch.repair.reserve(batch.count * expander.repairByteCount)
-      unsafe expander.expand(lines, lineCount: batch.count, into: repair, codec: &scratch.codec)
-      unsafe visit(batch, repair)
+    var first = group.rows.lowerBound
+    while first < group.rows.upperBound {
+      // Rows of which the repair symbols are kept and others do not come in one batch.
+      let bound = first < keptCount ? keptCount : group.rows.upperBound
+      let batch = first..<min(first + expander.linesPerBatch, bound, group.rows.upperBound)
+      let sources = unsafe expander.sources(
+        matrix + first * expander.lineByteCount, lineCount: batch.count)
       let leaf = unsafe leaves + (first - group.rows.lowerBound) * leafStride
+      // The code finds them in the cache then: hashes leave the memory time to bring them, the code
+      // does not.
       unsafe hash(
-        lines, strip, rows: batch, columns: 0..<expander.sourceCount, into: leaf, leafStride)
+        sources, strip, rows: batch, columns: 0..<expander.sourceCount, into: leaf, leafStride)
+      let repair: MutableSymbolGrid
+      if let repairColumns, first < keptCount {
+        unsafe repair = unsafe expander.placesForRepair(ofLinesFrom: first, in: repairColumns)
+      } else {
+        unsafe repair = unsafe expander.roomForRepair(lineCount: batch.count, in: scratch.repair)
+      }
+      unsafe expander.expand(sources, lineCount: batch.count, into: repair, codec: &scratch.codec)
       unsafe hash(
-        repair, strip, rows: batch, columns: expander.sourceCount..<parameters.shardCount,
+        SymbolGrid(repair), strip, rows: batch,
+        columns: expander.sourceCount..<parameters.shardCount,
         into: leaf + expander.sourceCount * Digest.byteCount, leafStride)
+      first = batch.upperBound
     }
     guard strip.isLast else { return }
     unsafe raiseColumns(group.index, leaves, leafStride, rowCount: group.rows.count, scratch)
     unsafe raiseRows(group.rows, leaves, leafStride)
   }
 
-  /// Leaf hashes of some columns of some rows, whose symbols lie one after the other.
+  /// Leaf hashes of some columns of some rows.
   private func hash(
-    _ symbols: UnsafePointer<UInt8>, _ strip: SymbolStrip, rows: Range<Int>, columns: Range<Int>,
+    _ symbols: SymbolGrid, _ strip: SymbolStrip, rows: Range<Int>, columns: Range<Int>,
     into digests: UnsafeMutablePointer<UInt8>, _ digestStride: Int
   ) {
     let isShort =
@@ -113,16 +128,17 @@ final class MatrixHasher: Sendable {
         symbols, symbolByteCount: strip.byteCount, rowLength: columns.count, rowCount: rows.count,
         into: digests, digestStride: digestStride)
     }
+    let stride = unsafe symbols.symbolStride
     for row in rows {
       let line = row - rows.lowerBound
-      let symbols = unsafe symbols + line * columns.count * strip.byteCount
+      let symbols = unsafe symbols.base + line * symbols.codewordStride
       let digests = unsafe digests + line * digestStride
       if isShort {
-        unsafe ShortLeaves.copyLeaves(symbols, count: columns.count, into: digests)
+        unsafe ShortLeaves.copyLeaves(symbols, stride: stride, count: columns.count, into: digests)
       } else {
         let first = row * parameters.shardCount + columns.lowerBound
         unsafe HashLanes.hashLeafStrips(
-          symbols, strip, count: columns.count,
+          symbols, stride: stride, strip, count: columns.count,
           states: strips.base + first * MemoryLayout<ck_blake2b_strip>.stride, into: digests)
       }
     }

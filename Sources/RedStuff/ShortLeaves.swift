@@ -20,13 +20,15 @@ enum ShortLeaves {
     return leaves
   }()
 
-  /// What `HashLanes.hashLeaves` computes.
+  /// What `HashLanes.hashLeaves` computes, of symbols that are `stride` bytes apart.
   static func copyLeaves(
-    _ symbols: UnsafePointer<UInt8>, count: Int, into digests: UnsafeMutablePointer<UInt8>
+    _ symbols: UnsafePointer<UInt8>, stride: Int, count: Int,
+    into digests: UnsafeMutablePointer<UInt8>
   ) {
     let leaves = leaves
     for index in 0..<count {
-      let value = unsafe Int(symbols[2 * index]) | Int(symbols[2 * index + 1]) << 8
+      let symbol = unsafe symbols + index * stride
+      let value = unsafe Int(symbol[0]) | Int(symbol[1]) << 8
       unsafe (digests + index * Digest.byteCount).update(
         from: leaves.base + value * Digest.byteCount, count: Digest.byteCount)
     }

@@ -42,7 +42,8 @@ struct SliverExpander: Sendable {
   var repairByteCount: Int { (shardCount - sourceCount) * symbolByteCount }
   /// Lines to expand and hash together: enough to fill the hash lanes even with few repair symbols.
   var linesPerBatch: Int {
-    let filling = JobSizes.hashedSymbolCount / (shardCount - sourceCount)
+    let repairCount = shardCount - sourceCount
+    let filling = (JobSizes.hashedSymbolCount + repairCount - 1) / repairCount
     let fitting = JobSizes.hashedByteCountMax / (shardCount * symbolByteCount)
     return max(JobSizes.rowsPerJob(symbolByteCount: symbolByteCount), min(filling, fitting))
   }
@@ -50,38 +51,43 @@ struct SliverExpander: Sendable {
   /// Leaf digests of a line, padded to an even number as trees need them.
   var paddedLeafCount: Int { (shardCount + 1) / 2 * 2 }
 
-  /// Computes the repair symbols of `lineCount` lines, line after line.
-  func expand(
-    _ lines: UnsafePointer<UInt8>, lineCount: Int, into repair: UnsafeMutablePointer<UInt8>,
-    codec: inout CodecScratch
-  ) {
-    let source = unsafe SymbolGrid(
+  /// The source symbols of `lineCount` lines.
+  func sources(_ lines: UnsafePointer<UInt8>, lineCount: Int) -> SymbolGrid {
+    unsafe SymbolGrid(
       UnsafeRawBufferPointer(start: lines, count: lineCount * lineByteCount),
       symbolStride: symbolByteCount, codewordStride: lineByteCount)
-    let target = unsafe MutableSymbolGrid(
-      UnsafeMutableRawBufferPointer(start: repair, count: lineCount * repairByteCount),
+  }
+
+  /// Room for the repair symbols of `lineCount` lines, line after line.
+  func roomForRepair(lineCount: Int, in buffer: GrowingBuffer) -> MutableSymbolGrid {
+    let byteCount = lineCount * repairByteCount
+    return unsafe MutableSymbolGrid(
+      UnsafeMutableRawBufferPointer(start: buffer.reserve(byteCount), count: byteCount),
       symbolStride: symbolByteCount, codewordStride: repairByteCount)
+  }
+
+  /// Places for the repair symbols of lines from `first` on, in the slivers of the other axis that they
+  /// belong to, one after the other.
+  func placesForRepair(ofLinesFrom first: Int, in slivers: SharedBytes) -> MutableSymbolGrid {
+    let offset = first * symbolByteCount
+    return unsafe MutableSymbolGrid(
+      UnsafeMutableRawBufferPointer(
+        start: slivers.base + offset, count: slivers.byteCount - offset),
+      symbolStride: slivers.byteCount / (shardCount - sourceCount), codewordStride: symbolByteCount)
+  }
+
+  /// Computes the repair symbols of `lineCount` lines.
+  func expand(
+    _ sources: SymbolGrid, lineCount: Int, into repair: MutableSymbolGrid,
+    codec: inout CodecScratch
+  ) {
     do {
       try unsafe code.encode(
-        source, into: target, symbolByteCount: symbolByteCount, codewordCount: lineCount,
+        sources, into: repair, symbolByteCount: symbolByteCount, codewordCount: lineCount,
         scratch: &codec)
     } catch {
       preconditionFailure("expanding \(lineCount) lines: \(error)")
     }
-  }
-
-  /// Hashes all n symbols of each line; the leaves of a line start `leafStride` bytes after those
-  /// of the line before.
-  func hashSymbols(
-    _ lines: UnsafePointer<UInt8>, repair: UnsafePointer<UInt8>, lineCount: Int,
-    into leaves: UnsafeMutablePointer<UInt8>, leafStride: Int
-  ) {
-    unsafe HashLanes.hashLeafRows(
-      lines, symbolByteCount: symbolByteCount, rowLength: sourceCount, rowCount: lineCount,
-      into: leaves, digestStride: leafStride)
-    unsafe HashLanes.hashLeafRows(
-      repair, symbolByteCount: symbolByteCount, rowLength: shardCount - sourceCount,
-      rowCount: lineCount, into: leaves + sourceCount * Digest.byteCount, digestStride: leafStride)
   }
 
   /// The roots of `lineCount` lines, which may lie in `scratch.lines`.
@@ -89,11 +95,16 @@ struct SliverExpander: Sendable {
     _ lines: UnsafePointer<UInt8>, lineCount: Int, scratch: JobScratch
   ) -> [Digest] {
     let leafStride = paddedLeafCount * Digest.byteCount
-    let repair = unsafe scratch.repair.reserve(lineCount * repairByteCount)
+    let sources = unsafe sources(lines, lineCount: lineCount)
+    let repair = unsafe roomForRepair(lineCount: lineCount, in: scratch.repair)
     let trees = unsafe scratch.trees.reserve(lineCount * leafStride)
-    unsafe expand(lines, lineCount: lineCount, into: repair, codec: &scratch.codec)
-    unsafe hashSymbols(
-      lines, repair: repair, lineCount: lineCount, into: trees, leafStride: leafStride)
+    unsafe expand(sources, lineCount: lineCount, into: repair, codec: &scratch.codec)
+    unsafe HashLanes.hashLeafRows(
+      sources, symbolByteCount: symbolByteCount, rowLength: sourceCount, rowCount: lineCount,
+      into: trees, digestStride: leafStride)
+    unsafe HashLanes.hashLeafRows(
+      SymbolGrid(repair), symbolByteCount: symbolByteCount, rowLength: shardCount - sourceCount,
+      rowCount: lineCount, into: trees + sourceCount * Digest.byteCount, digestStride: leafStride)
     if paddedLeafCount > shardCount {
       for line in 0..<lineCount {
         unsafe Digest.zero.store(at: trees + line * leafStride + shardCount * Digest.byteCount)

@@ -21,6 +21,13 @@
     unsafe self.symbolStride = symbolStride
     unsafe self.codewordStride = codewordStride
   }
+
+  /// What has been written.
+  package init(_ written: MutableSymbolGrid) {
+    unsafe self.init(
+      UnsafeRawBufferPointer(written.bytes), symbolStride: written.symbolStride,
+      codewordStride: written.codewordStride)
+  }
 }
 
 /// Symbols to be written. The caller owns the buffer and nobody else touches the symbols during the

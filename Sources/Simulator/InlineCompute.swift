@@ -15,7 +15,11 @@ package struct InlineCompute: Compute {
     try work()
   }
 
-  package func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async {
-    for index in 0..<max(count, 0) { job(index) }
+  package func runAll(
+    phases counts: [Int], _ job: @escaping @Sendable (_ phase: Int, _ index: Int) -> Void
+  ) async {
+    for (phase, count) in counts.enumerated() {
+      for index in 0..<count { job(phase, index) }
+    }
   }
 }

@@ -12,7 +12,16 @@ package protocol Compute: Sendable {
     _ work: @escaping @Sendable () throws(Failure) -> Value
   ) async throws(Failure) -> Value
 
-  /// Runs `job(0)` ... `job(count - 1)`, at most `width` at once, in any order; returns when all are
-  /// done. The jobs must be safe to run side by side.
-  func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async
+  /// Runs phases one after the other: of phase p the jobs 0 ..< counts[p], at most `width` at once, in
+  /// any order; returns when all are done. Jobs of one phase must be safe to run side by side.
+  func runAll(
+    phases counts: [Int], _ job: @escaping @Sendable (_ phase: Int, _ index: Int) -> Void
+  ) async
+}
+
+extension Compute {
+  /// One phase: `job(0)` ... `job(count - 1)`.
+  package func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async {
+    await runAll(phases: [count]) { _, index in job(index) }
+  }
 }

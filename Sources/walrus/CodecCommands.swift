@@ -32,12 +32,9 @@ func run(
   _ phases: [JobPhase], on compute: any Compute, showing label: String? = nil, byteCount: UInt64 = 0
 ) async {
   let progress = label.map { ProgressBar($0, totalCount: byteCount) }
-  for phase in phases where phase.jobCount > 0 {
-    let share = Int(byteCount) / phases.count / phase.jobCount
-    await compute.runAll(count: phase.jobCount) { job in
-      phase.run(job)
-      progress?.advance(by: share)
-    }
+  await compute.runAll(phases: phases.map(\.jobCount)) { phase, job in
+    phases[phase].run(job)
+    progress?.advance(by: Int(byteCount) / phases.count / phases[phase].jobCount)
   }
   progress?.finish()
 }

@@ -135,18 +135,24 @@ import Testing
     }
   }
 
-  @Test(arguments: supportedLevels)
-  func `rows of messages give rows of digests`(level: ck_level) {
-    for (rowLength, rowCount) in [(1, 9), (3, 1), (3, 5), (7, 2), (8, 4), (9, 3), (0, 2)] {
-      let rowStride = 32 * rowLength + 24
-      let messages = testBytes(count: rowLength * rowCount * 50)
-      var digests = [UInt8](repeating: 0xEE, count: rowCount * rowStride)
-      unsafe ck_blake2b_rows_at(
-        level, messages, 50, 0, rowLength, rowCount, &digests, rowStride)
+  /// Message j of row i starts at i * rowStride + j * stride: row after row, or column after column.
+  @Test(arguments: supportedLevels, [false, true])
+  func `rows of messages give rows of digests`(level: ck_level, inColumns: Bool) {
+    for (rowLength, rowCount) in [(1, 9), (3, 1), (3, 5), (7, 2), (8, 4), (9, 3), (5, 7), (0, 2)] {
+      let (stride, rowStride) = inColumns ? (rowCount * 50, 50) : (50, rowLength * 50 + 7)
+      let bytes = testBytes(count: rowLength * stride + rowCount * rowStride)
+      let digestRowStride = 32 * rowLength + 24
+      var digests = [UInt8](repeating: 0xEE, count: rowCount * digestRowStride)
+      unsafe bytes.withUnsafeBufferPointer {
+        let messages = unsafe ck_message_rows(
+          first: $0.baseAddress, length: 50, stride: stride, row_stride: rowStride,
+          row_length: rowLength, row_count: rowCount)
+        unsafe ck_blake2b_rows_at(level, messages, 0, &digests, digestRowStride)
+      }
       let expected = (0..<rowCount).flatMap { row in
         (0..<rowLength).flatMap { place in
-          let start = (row * rowLength + place) * 50
-          return digest(of: [[0], messages[start..<start + 50]])
+          let start = row * rowStride + place * stride
+          return digest(of: [[0], bytes[start..<start + 50]])
         } + [UInt8](repeating: 0xEE, count: 24)
       }
       expectEqual(digests, expected, "\(rowCount) rows of \(rowLength)")
@@ -154,10 +160,14 @@ import Testing
   }
 
   @Test func `the rows of the level in use give the same digests`() {
-    let messages = testBytes(count: 9 * 50)
+    let bytes = testBytes(count: 9 * 50)
     var digests = [UInt8](repeating: 0, count: 9 * 32)
-    unsafe ck_blake2b_rows(messages, 50, 0, 3, 3, &digests, 96)
-    let expected = (0..<9).flatMap { digest(of: [[0], messages[$0 * 50..<($0 + 1) * 50]]) }
+    unsafe bytes.withUnsafeBufferPointer {
+      let messages = unsafe ck_message_rows(
+        first: $0.baseAddress, length: 50, stride: 50, row_stride: 150, row_length: 3, row_count: 3)
+      unsafe ck_blake2b_rows(messages, 0, &digests, 96)
+    }
+    let expected = (0..<9).flatMap { digest(of: [[0], bytes[$0 * 50..<($0 + 1) * 50]]) }
     #expect(digests == expected)
   }
 }

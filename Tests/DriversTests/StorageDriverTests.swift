@@ -232,26 +232,6 @@ private func initialised() async throws -> TemporaryDirectory {
     }
   }
 
-  @Test func `compute threads run every job once and hand back errors`() async throws {
-    let compute = ComputeThreads(width: 3)
-    let counts = Counts()
-    await compute.runAll(count: 1000) { counts.add($0) }
-    #expect(counts.values == Array(0..<1000))
-    #expect(await compute.run { 6 * 7 } == 42)
-    await #expect(throws: DeadlineExceeded.self) {
-      try await compute.run { throw DeadlineExceeded() }
-    }
-    await compute.runAll(count: 0) { _ in Issue.record("there is no job") }
-  }
-
-  @Test func `computing lets calls into drives go first`() async {
-    let (computing, calling) = (
-      await ComputeThreads(width: 1).run { currentNiceness() },
-      await BlockingThreads(count: 1).run { currentNiceness() }
-    )
-    #expect(computing > calling || calling == 19, "as nice as \(calling)")
-  }
-
   @Test func `the system clock moves on and sleeps until its deadline`() async throws {
     let clock = SystemClock()
     let start = clock.now
@@ -278,13 +258,4 @@ private func initialised() async throws -> TemporaryDirectory {
     }
     return try await open(directory)
   }
-}
-
-private final class Counts: @unchecked Sendable {
-  // Guarded by the lock.
-  private var all: [Int] = []
-  private let lock = NSLock()
-
-  func add(_ value: Int) { lock.withLock { all.append(value) } }
-  var values: [Int] { lock.withLock { all.sorted() } }
 }

@@ -136,8 +136,10 @@ struct GatedCompute: Compute {
     return try await InlineCompute().run(work)
   }
 
-  func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async {
+  func runAll(
+    phases counts: [Int], _ job: @escaping @Sendable (_ phase: Int, _ index: Int) -> Void
+  ) async {
     await gate.pass()
-    await InlineCompute().runAll(count: count, job)
+    await InlineCompute().runAll(phases: counts, job)
   }
 }

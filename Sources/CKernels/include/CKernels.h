@@ -194,15 +194,26 @@ void ck_blake2b_final(ck_blake2b *hash, uint8_t *digest);
 void ck_blake2b_many(ck_level level, const uint8_t *messages, size_t stride, size_t length,
                      int prefix, size_t count, uint8_t *digests, size_t digest_stride);
 
-/// Hashes rows of `row_length` messages of `length` bytes, all one after the other, behind the prefix
-/// as above. The digests of a row lie side by side; those of the next row start `row_stride` bytes
-/// after them, at least 32 * row_length. Lanes do not care where a row ends. No overlap.
-void ck_blake2b_rows(const uint8_t *messages, size_t length, int prefix, size_t row_length,
-                     size_t row_count, uint8_t *digests, size_t row_stride);
+/// Messages of equal length in rows: number j of row i is the `length` bytes from
+/// first + i * row_stride + j * stride on.
+typedef struct ck_message_rows {
+  const uint8_t *first;
+  size_t length;
+  size_t stride;
+  size_t row_stride;
+  size_t row_length;
+  size_t row_count;
+} ck_message_rows;
+
+/// Hashes rows of messages, behind the prefix as above. The digests of a row lie side by side; those of
+/// the next row start `digest_row_stride` bytes after them, at least 32 * row_length. Lanes do not care
+/// where a row ends. No overlap.
+void ck_blake2b_rows(ck_message_rows messages, int prefix, uint8_t *digests,
+                     size_t digest_row_stride);
 
 /// The same at a given level, which must be supported.
-void ck_blake2b_rows_at(ck_level level, const uint8_t *messages, size_t length, int prefix,
-                        size_t row_length, size_t row_count, uint8_t *digests, size_t row_stride);
+void ck_blake2b_rows_at(ck_level level, ck_message_rows messages, int prefix, uint8_t *digests,
+                        size_t digest_row_stride);
 
 /// Hashes `count` pairs of 32-byte digests behind the byte `prefix`: digest i of left + i *
 /// left_stride and right + i * right_stride goes to digests + i * 32. A stride of 0 takes the same

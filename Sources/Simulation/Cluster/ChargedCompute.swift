@@ -17,9 +17,13 @@ struct ChargedCompute: Compute {
     return try work()
   }
 
-  func runAll(count: Int, _ job: @escaping @Sendable (Int) -> Void) async {
-    await charge(jobCount: count)
-    for index in 0..<max(count, 0) { job(index) }
+  func runAll(
+    phases counts: [Int], _ job: @escaping @Sendable (_ phase: Int, _ index: Int) -> Void
+  ) async {
+    for (phase, count) in counts.enumerated() {
+      await charge(jobCount: count)
+      for index in 0..<count { job(phase, index) }
+    }
   }
 
   private func charge(jobCount: Int) async {
