@@ -41,36 +41,43 @@ static inline void claim_next_run(const uint8_t *run_end, size_t run, size_t blo
   for (size_t i = 0; i < count; i++) __builtin_prefetch(run_end + i * BLOCK_BYTES, 1);
 }
 
+/// With a constant `half` the copies become single moves; a call for each would take longer than all
+/// that is computed for short symbols.
+#define WITH_CONSTANT_HALF(half, run)   \
+  switch (half) {                       \
+    case 1: run(1); break;              \
+    case 2: run(2); break;              \
+    case 3: run(3); break;              \
+    case 4: run(4); break;              \
+    case 5: run(5); break;              \
+    case 6: run(6); break;              \
+    case 7: run(7); break;              \
+    case 8: run(8); break;              \
+    default: run(half);                 \
+  }
+
 /// `tails` tails of `half` + `half` bytes, `stride` apart, into one block.
 static void gather_tails(uint8_t *block, const uint8_t *tail, size_t half, size_t stride,
                          size_t tails) {
   memset(block, 0, BLOCK_BYTES);
-  if (half == 1) {
-    for (size_t i = 0; i < tails; i++) {
-      block[i] = tail[i * stride];
-      block[HALF_BYTES + i] = tail[i * stride + 1];
-    }
-    return;
+#define GATHER(half)                                                     \
+  for (size_t i = 0; i < tails; i++) {                                   \
+    memcpy(block + i * (half), tail + i * stride, half);                 \
+    memcpy(block + HALF_BYTES + i * (half), tail + i * stride + (half), half); \
   }
-  for (size_t i = 0; i < tails; i++) {
-    memcpy(block + i * half, tail + i * stride, half);
-    memcpy(block + HALF_BYTES + i * half, tail + i * stride + half, half);
-  }
+  WITH_CONSTANT_HALF(half, GATHER)
+#undef GATHER
 }
 
 static void scatter_tails(const uint8_t *block, uint8_t *tail, size_t half, size_t stride,
                           size_t tails) {
-  if (half == 1) {
-    for (size_t i = 0; i < tails; i++) {
-      tail[i * stride] = block[i];
-      tail[i * stride + 1] = block[HALF_BYTES + i];
-    }
-    return;
+#define SCATTER(half)                                                    \
+  for (size_t i = 0; i < tails; i++) {                                   \
+    memcpy(tail + i * stride, block + i * (half), half);                 \
+    memcpy(tail + i * stride + (half), block + HALF_BYTES + i * (half), half); \
   }
-  for (size_t i = 0; i < tails; i++) {
-    memcpy(tail + i * stride, block + i * half, half);
-    memcpy(tail + i * stride + half, block + HALF_BYTES + i * half, half);
-  }
+  WITH_CONSTANT_HALF(half, SCATTER)
+#undef SCATTER
 }
 
 void ck_row_gather(uint8_t *row, const uint8_t *symbol, size_t symbol_bytes, size_t codeword_stride,

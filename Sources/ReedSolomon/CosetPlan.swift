@@ -14,6 +14,8 @@
 // transform, the derivative, and the transform back. In between lies the cheapest, since most cosets
 // hold no source or no target.
 
+internal import Synchronization
+
 struct CosetPlan: Sendable {
   /// A symbol in its coset.
   struct Member: Sendable {
@@ -40,19 +42,15 @@ struct CosetPlan: Sendable {
   /// Element `i * targets.count + j` takes source coset i to target coset j; 0 if they are the same.
   let elements: [UInt16]
 
-  init(
-    size: Int, locator: ErasureLocator, sourcePoints: [Int],
-    targets targetPoints: [(place: Int, point: Int)]
-  ) {
+  init(_ sources: SourceCosets, size: Int, targets targetPoints: [(place: Int, point: Int)]) {
     let tables = FieldTables.shared
+    let locator = sources.locator
     self.size = size
-    sources = Self.cosets(of: sourcePoints.enumerated().map { ($0, $1) }, size: size) {
-      tables.exp[Int(locator.logs[$0])]
-    }
+    self.sources = sources.cosets(size: size)
     targets = Self.cosets(of: targetPoints, size: size) {
       tables.exp[Int(FieldTables.modulus - locator.logs[$0])]
     }
-    elements = sources.flatMap { [targets] source in
+    elements = self.sources.flatMap { [targets] source in
       targets.map { target in
         let distance = source.number ^ target.number
         return distance == 0 ? 0 : tables.exp[Int(FieldTables.modulus - tables.log[distance])]
@@ -60,7 +58,7 @@ struct CosetPlan: Sendable {
     }
   }
 
-  private static func cosets(
+  fileprivate static func cosets(
     of points: [(place: Int, point: Int)], size: Int, element: (Int) -> UInt16
   ) -> [Coset] {
     var cosets: [Coset] = []
@@ -74,29 +72,32 @@ struct CosetPlan: Sendable {
   }
 
   /// The size of cosets that costs least, 1 for the sum term by term.
-  static func cheapestSize(sourcePoints: [Int], targetPoints: [Int], pointCount: Int) -> Int {
+  static func cheapestSize(_ sources: SourceCosets, targetPoints: [Int]) -> Int {
     // Even pairs cost each source two multiplications and a half.
     guard targetPoints.count > 2 else { return 1 }
-    var isSource = [Bool](repeating: false, count: pointCount)
-    var isTarget = isSource
-    for point in sourcePoints { isSource[point] = true }
-    for point in targetPoints { isTarget[point] = true }
-    var best = (size: 1, cost: sourcePoints.count * targetPoints.count)
-    var size = 1
-    var count = pointCount
-    while count > 1 {
-      count /= 2
-      size *= 2
-      for coset in 0..<count {
-        isSource[coset] = isSource[2 * coset] || isSource[2 * coset + 1]
-        isTarget[coset] = isTarget[2 * coset] || isTarget[2 * coset + 1]
-      }
+    let targetCounts = counts(of: targetPoints, levelCount: sources.counts.count)
+    var best = (size: 1, cost: sources.counts[0] * targetPoints.count)
+    for level in 1..<sources.counts.count {
       let cost = cost(
-        size: size, sourceCount: isSource[..<count].count { $0 },
-        targetCount: isTarget[..<count].count { $0 })
-      if cost < best.cost { best = (size, cost) }
+        size: 1 << level, sourceCount: sources.counts[level], targetCount: targetCounts[level])
+      if cost < best.cost { best = (1 << level, cost) }
     }
     return best.size
+  }
+
+  /// How many cosets of 1, 2, 4 ... points hold any of the points.
+  fileprivate static func counts(of points: [Int], levelCount: Int) -> [Int] {
+    var numbers = points.sorted()
+    return (0..<levelCount).map { level in
+      if level > 0 { for place in numbers.indices { numbers[place] /= 2 } }
+      var kept = 0
+      for number in numbers where kept == 0 || numbers[kept - 1] != number {
+        numbers[kept] = number
+        kept += 1
+      }
+      numbers.removeLast(numbers.count - kept)
+      return kept
+    }
   }
 
   /// In multiplications of a row by an element. A butterfly of the transforms takes about one; their
@@ -105,5 +106,33 @@ struct CosetPlan: Sendable {
     let layers = size.trailingZeroBitCount
     return (sourceCount + targetCount) * size * (layers + 2) / 2
       + sourceCount * targetCount * size
+  }
+}
+
+/// The cosets of the symbols at hand: the same for every plan of a pattern, and with many sources most of
+/// what a plan takes.
+final class SourceCosets: Sendable {
+  let locator: ErasureLocator
+  /// Cosets with sources, by the logarithm of their size.
+  let counts: [Int]
+  private let points: [Int]
+  private let made = Mutex<[Int: [CosetPlan.Coset]]>([:])
+
+  /// - points: of the sources, in the order of decoding.
+  /// - pointCount: of the code, a power of two.
+  init(points: [Int], pointCount: Int, locator: ErasureLocator) {
+    self.points = points
+    self.locator = locator
+    counts = CosetPlan.counts(of: points, levelCount: pointCount.trailingZeroBitCount + 1)
+  }
+
+  func cosets(size: Int) -> [CosetPlan.Coset] {
+    if let cosets = made.withLock({ $0[size] }) { return cosets }
+    let exp = FieldTables.shared.exp
+    let cosets = CosetPlan.cosets(of: points.enumerated().map { ($0, $1) }, size: size) {
+      exp[Int(locator.logs[$0])]
+    }
+    made.withLock { $0[size] = cosets }
+    return cosets
   }
 }

@@ -63,20 +63,17 @@ package struct DecodePlan: Sendable {
     }
     self.copies = copies
     self.computed = computed
-    let sourcePoints = pattern.presentPoints
     let targetPoints = computed.map { pattern.points.point(of: targets[$0]) }
     let size =
       cosetSize
-      ?? CosetPlan.cheapestSize(
-        sourcePoints: sourcePoints, targetPoints: targetPoints, pointCount: pattern.points.size)
+      ?? CosetPlan.cheapestSize(pattern.cosets, targetPoints: targetPoints)
     if cosetSize == nil, size == 1 {
       method = .direct(
-        Self.elements(pattern.locator, from: sourcePoints, to: targetPoints))
+        Self.elements(pattern.locator, from: pattern.presentPoints, to: targetPoints))
     } else {
       method = .cosets(
         CosetPlan(
-          size: size, locator: pattern.locator, sourcePoints: sourcePoints,
-          targets: zip(computed, targetPoints).map { ($0, $1) }))
+          pattern.cosets, size: size, targets: zip(computed, targetPoints).map { ($0, $1) }))
     }
   }
 

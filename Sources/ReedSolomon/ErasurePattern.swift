@@ -20,6 +20,8 @@ package struct ErasurePattern: Sendable {
   /// Per symbol, its place in `present`; -1 if it is not there.
   let positions: [Int32]
   let locator: ErasureLocator
+  /// For the plans of this pattern.
+  let cosets: SourceCosets
 
   /// The pattern in which exactly the symbols `present` are at hand: indices below `k` are sources,
   /// `k + i` is repair symbol i.
@@ -44,6 +46,7 @@ package struct ErasurePattern: Sendable {
     points = CodePoints(code)
     presentPoints = present.map { [points] in points.point(of: $0) }
     locator = ErasureLocator(points: points, isPresent: positions.map { $0 >= 0 })
+    cosets = SourceCosets(points: presentPoints, pointCount: points.size, locator: locator)
   }
 
   /// The pattern in which all sources, in order, are at hand: what encoding starts from.

@@ -38,7 +38,7 @@ extension SimulatedIndex {
   /// All entries, for comparing.
   package var contents: [IndexEntry] {
     state.withLock { state in
-      state.keys.map { IndexEntry(key: $0, value: state.values[$0] ?? []) }
+      state.keys.map { IndexEntry(key: $0, value: state.values[ByteKey($0)] ?? []) }
     }
   }
 
@@ -63,9 +63,9 @@ extension SimulatedIndex {
         guard !state.keys.isEmpty else { return nil }
         let place = dice.number(below: state.keys.count)
         let key = state.keys[place]
-        guard var value = state.values[key], !value.isEmpty else { return nil }
+        guard var value = state.values[ByteKey(key)], !value.isEmpty else { return nil }
         value[dice.number(below: value.count)] ^= 1 << UInt8(dice.number(below: 8))
-        state.values[key] = value
+        state.values[ByteKey(key)] = value
         return place
       }
     }
@@ -76,9 +76,9 @@ extension SimulatedIndex {
   package func rot(keysFrom prefix: [UInt8]) {
     state.withLock { state in
       for key in state.keys where key.starts(with: prefix) {
-        guard var value = state.values[key], !value.isEmpty else { continue }
+        guard var value = state.values[ByteKey(key)], !value.isEmpty else { continue }
         value[dice.number(below: value.count)] ^= 1 << UInt8(dice.number(below: 8))
-        state.values[key] = value
+        state.values[ByteKey(key)] = value
       }
     }
     record(event: "rot below key", prefix.count)

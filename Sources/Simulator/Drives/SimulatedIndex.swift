@@ -12,7 +12,7 @@ package final class SimulatedIndex: Index {
 
   struct State {
     var keys: [[UInt8]] = []
-    var values: [[UInt8]: [UInt8]] = [:]
+    var values: [ByteKey: [UInt8]] = [:]
     /// What each of the newest batches replaced, oldest batch first; nil: the key was not there.
     var undo: [[([UInt8], [UInt8]?)]] = []
     var trouble = IndexTrouble()
@@ -22,7 +22,7 @@ package final class SimulatedIndex: Index {
     mutating func set(_ value: [UInt8]?, for key: [UInt8]) {
       let position = position(of: key)
       let isThere = position < keys.count && keys[position] == key
-      values[key] = value
+      values[ByteKey(key)] = value
       if value != nil, !isThere { keys.insert(key, at: position) }
       if value == nil, isThere { keys.remove(at: position) }
     }
@@ -43,10 +43,10 @@ package final class SimulatedIndex: Index {
       for change in changes {
         switch change {
         case .set(let key, let value):
-          undo.append((key, values[key]))
+          undo.append((key, values[ByteKey(key)]))
           set(value, for: key)
         case .remove(let key):
-          undo.append((key, values[key]))
+          undo.append((key, values[ByteKey(key)]))
           set(nil, for: key)
         }
       }
@@ -57,7 +57,7 @@ package final class SimulatedIndex: Index {
     mutating func replaceAll(by entries: [IndexEntry]) {
       keys = entries.map(\.key)
       values = [:]
-      for entry in entries { values[entry.key] = entry.value }
+      for entry in entries { values[ByteKey(entry.key)] = entry.value }
       undo = []
     }
   }
@@ -82,7 +82,9 @@ package final class SimulatedIndex: Index {
   }
 
   package func values(for keys: [[UInt8]]) async throws(IndexError) -> [[UInt8]?] {
-    try await perform(.values, count: keys.count) { state in keys.map { state.values[$0] } }
+    try await perform(.values, count: keys.count) { state in
+      keys.map { state.values[ByteKey($0)] }
+    }
   }
 
   package func entries(from lower: [UInt8], below upper: [UInt8], limit: Int)
@@ -93,7 +95,9 @@ package final class SimulatedIndex: Index {
       var position = state.position(of: lower)
       while position < state.keys.count, entries.count < limit {
         let key = state.keys[position]
-        guard key.lexicographicallyPrecedes(upper), let value = state.values[key] else { break }
+        guard key.lexicographicallyPrecedes(upper), let value = state.values[ByteKey(key)] else {
+          break
+        }
         entries.append(IndexEntry(key: key, value: value))
         position += 1
       }
@@ -163,5 +167,16 @@ package final class SimulatedIndex: Index {
     hash.add(name)
     hash.add(number)
     trace.record(.index, hash.value, "\(name) \(number)")
+  }
+}
+
+/// Bytes that are hashed at once: an array is hashed one byte after the other.
+struct ByteKey: Hashable {
+  let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  func hash(into hasher: inout Hasher) {
+    unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
   }
 }
