@@ -55,6 +55,7 @@ package struct RepairBatch {
   /// Asking for symbols, for others instead, for proofs, and for others instead of liars'.
   private static let roundCountMax = 24
   private static let requestsInFlightMax = 16
+  private static let blobsStoredAtOnceMax = 16
 
   let node: StorageNode
   var sawLiar = false
@@ -287,32 +288,46 @@ package struct RepairBatch {
         return (recovery, slivers)
       }
     }
-    for (index, (recovery, slivers)) in zip(open, rebuilt) {
+    for (index, (recovery, _)) in zip(open, rebuilt) {
       jobs[index].recovery = recovery
       noteLiars(job: index)
       await noteRotten(job: index)
-      if !slivers.isEmpty { try await store(slivers, job: index) }
       if recovery.state != .recovering { jobs[index].isOver = true }
     }
+    try await store(
+      zip(open, rebuilt).map { (job: $0, slivers: $1.1) }.filter { !$0.slivers.isEmpty })
   }
 
   func keeper(of line: MatrixLine, _ blob: BlobID) -> NodeID {
     node.committee.node(keeping: line.pair(shardCount: node.parameters.shardCount), of: blob)
   }
 
-  private mutating func store(_ slivers: [Sliver], job index: Int) async throws {
-    let metadata = jobs[index].metadata
-    do {
-      let byteCount = try await node.storeRestored(slivers, metadata)
-      restoredSliverCount += slivers.count
-      node.metrics.repairRestoredBytes.increment(by: byteCount)
-      node.healing.withLock {
-        $0.restoredByteCount += byteCount
-        $0.restoredSliverCount += slivers.count
+  /// Many blobs at once: then drives sync for all of them together.
+  private mutating func store(_ rebuilt: [(job: Int, slivers: [Sliver])]) async throws {
+    let metadata = rebuilt.map { jobs[$0.job].metadata }
+    let results = try await fanOut(
+      count: rebuilt.count, width: Self.blobsStoredAtOnceMax
+    ) { [node] number -> Result<Int, NodeFailure> in
+      do {
+        return .success(
+          try await node.storeRestored(rebuilt[number].slivers, metadata[number]))
+      } catch let failure as NodeFailure {
+        return .failure(failure)
       }
-    } catch let failure as NodeFailure {
-      jobs[index].isOver = true
-      jobs[index].problem = failure.message
+    }
+    for ((job, slivers), result) in zip(rebuilt, results) {
+      switch result {
+      case .success(let byteCount):
+        restoredSliverCount += slivers.count
+        node.metrics.repairRestoredBytes.increment(by: byteCount)
+        node.healing.withLock {
+          $0.restoredByteCount += byteCount
+          $0.restoredSliverCount += slivers.count
+        }
+      case .failure(let failure):
+        jobs[job].isOver = true
+        jobs[job].problem = failure.message
+      }
     }
   }
 
