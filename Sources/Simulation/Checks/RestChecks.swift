@@ -41,7 +41,7 @@ struct RestChecks: Sendable {
       if view.isLiving, !truth.isCertified {
         findings.add(.registryTruthful, "\(blob) was certified, and the registry says otherwise")
       }
-      if view.isGone, truth.isCertified {
+      if view.isGone, truth.isCertified, await isStillCertified(blob) {
         findings.add(.registryTruthful, "\(blob) was deleted, and the registry has it certified")
       }
       await read(blob, exists: truth.isCertified, reader)
