@@ -86,7 +86,7 @@ extension JointRecovery {
     rebuilt[line] = sliver
     let targets = lines.filter { $0.line.axis == line.axis.other }
     guard targets.contains(where: { $0.phase != .rebuilt }) else { return }
-    crossings[line] = symbols(of: sliver, crossing: targets.map(\.line.index))
+    crossings[place] = symbols(of: sliver, crossing: targets.map(\.line.index))
   }
 
   // MARK: Symbols
@@ -109,7 +109,7 @@ extension JointRecovery {
   private func symbol(from source: Int, of place: Int) -> DecodingSymbol {
     let line = lines[place].line
     let bytes: ArraySlice<UInt8>
-    if let crossing = crossings[line.crossing(at: source)] {
+    if let other = places[line.crossing(at: source)], let crossing = crossings[other] {
       let entry = line.axis == .primary ? place : place - lostRowCount
       let start = entry * metadata.symbolByteCount
       bytes = crossing[start..<start + metadata.symbolByteCount]

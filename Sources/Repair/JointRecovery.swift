@@ -40,15 +40,15 @@ package struct JointRecovery: Sendable {
   /// Rows first, ascending.
   var lines: [LostLine]
   /// By line, its place in `lines`.
-  let places: [MatrixLine: Int]
+  let places: LinePlaces
   let lostRowCount: Int
   /// Lines of the node itself.
   let own: Set<MatrixLine>
   var answers: [Answer] = []
   /// Rebuilt slivers, which are sources as well.
   var rebuilt: [MatrixLine: Sliver] = [:]
-  /// By rebuilt sliver, its symbols where it crosses the lost lines, in their order.
-  var crossings: [MatrixLine: [UInt8]] = [:]
+  /// By the place of a rebuilt sliver, its symbols where it crosses the lost lines, in their order.
+  var crossings: [[UInt8]?]
   /// Not asked, because something that was asked of them did not come.
   var silent: Set<MatrixLine> = []
   /// Not believed any more.
@@ -79,7 +79,8 @@ package struct JointRecovery: Sendable {
     self.metadata = metadata
     let lost = existing(lost)
     lines = lost.sorted().map { LostLine($0, parameters: metadata.parameters) }
-    places = Dictionary(uniqueKeysWithValues: lines.enumerated().map { ($1.line, $0) })
+    places = LinePlaces(of: lines.map(\.line), shardCount: metadata.shardCount)
+    crossings = Array(repeating: nil, count: lines.count)
     lostRowCount = lines.count { $0.line.axis == .primary }
     self.own = existing(own).subtracting(lost)
     neededByteCount =

@@ -186,3 +186,27 @@ struct LostLine: Sendable {
     cells = []
   }
 }
+
+/// By line, its place among the lost ones. It is asked for every symbol that comes or is used.
+struct LinePlaces: Sendable {
+  private let count: Int
+  /// Rows, then columns; -1 if the line is not lost.
+  private var places: [Int16]
+
+  /// Lines below `shardCount`, each once.
+  init(of lines: [MatrixLine], shardCount: Int) {
+    count = shardCount
+    places = Array(repeating: -1, count: 2 * shardCount)
+    for (place, line) in lines.enumerated() { places[position(of: line)] = Int16(place) }
+  }
+
+  /// `line` exists.
+  subscript(line: MatrixLine) -> Int? {
+    let place = places[position(of: line)]
+    return place < 0 ? nil : Int(place)
+  }
+
+  private func position(of line: MatrixLine) -> Int {
+    line.axis == .primary ? line.index : count + line.index
+  }
+}

@@ -105,10 +105,29 @@ package struct RunBasket: Sendable {
   /// recovery among a thousand shards has ten thousand.
   private var pieces: [Piece] = []
 
-  private struct Piece {
-    /// Line, purpose and first symbol, in the order in which runs are sorted.
+  /// A run in one number, which sorts as runs do: axis, index, purpose, first symbol, last symbol.
+  private struct Piece: Comparable {
     let key: UInt64
-    let run: SymbolRun
+
+    init(_ symbols: Range<Int>, of line: MatrixLine, for purpose: SymbolRun.Purpose) {
+      key =
+        UInt64(line.axis.rawValue) << 56 | UInt64(line.index) << 40
+        | UInt64(purpose.rawValue) << 32 | UInt64(symbols.lowerBound) << 16
+        | UInt64(symbols.upperBound - 1)
+    }
+
+    /// Line and purpose.
+    var kind: UInt64 { key >> 32 }
+    var symbols: Range<Int> { Int(key >> 16 & 0xFFFF)..<Int(key & 0xFFFF) + 1 }
+    var run: SymbolRun? {
+      guard let axis = SliverAxis(rawValue: UInt8(key >> 56)),
+        let purpose = SymbolRun.Purpose(rawValue: UInt8(key >> 32 & 0xFF))
+      else { return nil }
+      return SymbolRun(
+        line: MatrixLine(axis, Int(key >> 40 & 0xFFFF)), symbols: symbols, purpose: purpose)
+    }
+
+    static func < (left: Piece, right: Piece) -> Bool { left.key < right.key }
   }
 
   package init() {}
@@ -118,25 +137,22 @@ package struct RunBasket: Sendable {
     _ symbols: Range<Int>, of line: MatrixLine, for purpose: SymbolRun.Purpose
   ) {
     guard !symbols.isEmpty else { return }
-    let key =
-      UInt64(line.axis.rawValue) << 48 | UInt64(line.index) << 32
-      | UInt64(purpose.rawValue) << 24 | UInt64(symbols.lowerBound)
-    pieces.append(
-      Piece(key: key, run: SymbolRun(line: line, symbols: symbols, purpose: purpose)))
+    pieces.append(Piece(symbols, of: line, for: purpose))
   }
 
   /// Sorted by line; cut where an answer would pass `byteCountMax`.
   package func runs(planner: ReadPlanner, byteCountMax: Int) -> [SymbolRun] {
     var joined: [SymbolRun] = []
-    for piece in pieces.sorted(by: { $0.key < $1.key }) {
-      guard let last = joined.last, last.line == piece.run.line,
-        last.purpose == piece.run.purpose, last.symbols.upperBound >= piece.run.symbols.lowerBound
-      else {
-        joined.append(piece.run)
-        continue
+    var kind: UInt64?
+    for piece in pieces.sorted() {
+      let place = joined.count - 1
+      if piece.kind == kind, joined[place].symbols.upperBound >= piece.symbols.lowerBound {
+        let end = max(joined[place].symbols.upperBound, piece.symbols.upperBound)
+        joined[place].symbols = joined[place].symbols.lowerBound..<end
+      } else if let run = piece.run {
+        joined.append(run)
+        kind = piece.kind
       }
-      let end = max(last.symbols.upperBound, piece.run.symbols.upperBound)
-      joined[joined.count - 1].symbols = last.symbols.lowerBound..<end
     }
     return joined.flatMap { run in
       let bytesPerSymbol =

@@ -20,7 +20,11 @@ import World
 struct RepairJob: Sendable {
   let metadata: VerifiedBlobMetadata
   var recovery: JointRecovery
-  var sources: SliverSources
+  let sources: SliverSources
+  /// What to ask for next.
+  var plan: JointRecovery.Plan
+  /// What has come since the last rebuilding.
+  var arrived: [(run: SymbolRun, outcome: ReadOutcome)] = []
   /// What it asks others for in vain is to be repaired there if the last attempt could not do
   /// without.
   let purpose: ReadPurpose
@@ -157,10 +161,11 @@ package struct RepairBatch {
     let lineCountMax = max(node.configuration.repairBatchByteCountMax / lineByteCount, 1)
     let part = lost.sorted { $0.axis != $1.axis ? $0.axis == .secondary : $0 < $1 }
       .prefix(lineCountMax)
+    var recovery = JointRecovery(metadata: metadata, lost: Array(part), own: own)
+    let sources = node.repairSources(of: blob, ranks: ranks)
+    let plan = recovery.plan(from: sources)
     return RepairJob(
-      metadata: metadata,
-      recovery: JointRecovery(metadata: metadata, lost: Array(part), own: own),
-      sources: node.repairSources(of: blob, ranks: ranks),
+      metadata: metadata, recovery: recovery, sources: sources, plan: plan,
       purpose: missing.isUnrecoverable ? .read : .repair,
       byteCount: part.count * lineByteCount)
   }
@@ -169,7 +174,7 @@ package struct RepairBatch {
   private mutating func plan() async throws -> [RepairRequest] {
     var requests: [NodeID: [RepairRequest]] = [:]
     for index in jobs.indices where !jobs[index].isOver {
-      let plan = jobs[index].recovery.plan(from: jobs[index].sources)
+      let plan = jobs[index].plan
       for run in plan.own { try await readOwn(run, job: index) }
       if plan.own.isEmpty, plan.remote.isEmpty { jobs[index].isOver = true }
       for run in plan.remote { add(run, job: index, to: &requests) }
@@ -204,7 +209,7 @@ package struct RepairBatch {
     defer { reservation.end() }
     let outcomes = try await node.read(
       [item(run, jobs[job].metadata)], for: .repair, within: reservation)
-    receive(outcomes.first ?? .missing, run, job: job)
+    jobs[job].arrived.append((run, outcomes.first ?? .missing))
   }
 
   func item(_ run: SymbolRun, _ metadata: VerifiedBlobMetadata) -> ReadItem {
@@ -244,7 +249,7 @@ package struct RepairBatch {
       }
       for ((job, run), outcome) in zip(request.runs, outcomes) {
         byteCount += outcome.symbolByteCount + outcome.pathByteCount
-        receive(outcome, run, job: job)
+        jobs[job].arrived.append((run, outcome))
       }
     }
     let (received, now) = (byteCount, node.clock.now)
@@ -265,37 +270,31 @@ package struct RepairBatch {
     }
   }
 
-  private mutating func receive(_ outcome: ReadOutcome, _ run: SymbolRun, job: Int) {
-    switch outcome {
-    case .symbols(let bytes, let paths):
-      jobs[job].recovery.receive(run, bytes: bytes, paths: paths)
-    case .signedSymbols(let bytes, let paths, let signature):
-      jobs[job].recovery.receive(run, bytes: bytes, paths: paths, signature: signature)
-    case .missing, .refused:
-      jobs[job].recovery.missing(run)
-    }
-  }
-
-  /// Decodes and stores whatever has come together.
+  /// Decodes and stores whatever has come together, and plans what is still to come.
   private mutating func rebuild() async throws {
-    let recoveries = jobs.map(\.recovery)
     let open = jobs.indices.filter { !jobs[$0].isOver }
+    let current = open.map { jobs[$0] }
+    for index in open { jobs[index].arrived = [] }
     let compute = node.compute
     let rebuilt = try await fanOut(count: open.count, width: max(compute.width, 1)) { number in
       await compute.run {
-        var recovery = recoveries[open[number]]
+        let job = current[number]
+        var recovery = job.recovery
+        for (run, outcome) in job.arrived { recovery.receive(outcome, run) }
         let slivers = recovery.rebuild()
-        return (recovery, slivers)
+        let plan = recovery.plan(from: job.sources)
+        return (recovery, plan, slivers)
       }
     }
-    for (index, (recovery, _)) in zip(open, rebuilt) {
+    for (index, (recovery, plan, _)) in zip(open, rebuilt) {
       jobs[index].recovery = recovery
+      jobs[index].plan = plan
       noteLiars(job: index)
       await noteRotten(job: index)
       if recovery.state != .recovering { jobs[index].isOver = true }
     }
     try await store(
-      zip(open, rebuilt).map { (job: $0, slivers: $1.1) }.filter { !$0.slivers.isEmpty })
+      zip(open, rebuilt).map { (job: $0, slivers: $1.2) }.filter { !$0.slivers.isEmpty })
   }
 
   func keeper(of line: MatrixLine, _ blob: BlobID) -> NodeID {
@@ -377,6 +376,17 @@ package struct RepairBatch {
     await node.remember { set, now throws(IndexError) in
       try await set.failed(
         blob, isUnrecoverable: isUnrecoverable, problem: problem, next: now + delay)
+    }
+  }
+}
+
+extension JointRecovery {
+  fileprivate mutating func receive(_ outcome: ReadOutcome, _ run: SymbolRun) {
+    switch outcome {
+    case .symbols(let bytes, let paths): receive(run, bytes: bytes, paths: paths)
+    case .signedSymbols(let bytes, let paths, let signature):
+      receive(run, bytes: bytes, paths: paths, signature: signature)
+    case .missing, .refused: missing(run)
     }
   }
 }
