@@ -17,6 +17,7 @@ extension RepairBenchmark {
     let (n, nodeCount, lost, turnCount) = (1000, 100, 3, 5)
     var table = BenchmarkTable(
       "Reference mode, n = \(n), \(nodeCount) nodes of 10 shards, blobs of 1 MiB",
+      note: "CPU and blobs per second: the middle of \(turnCount) turns.",
       columns: [
         .init("blobs", .count), .restored, .moved, .movedRatio, .requests, .cpu,
         .init("CPU per blob", .seconds), .init("blobs per second", .ratio),
